@@ -1,0 +1,29 @@
+/** The clock port. Production uses `systemClock`; simulations step a virtual one. XState's `clock` option fits it. */
+export interface Clock {
+  /** Milliseconds since 1970, UTC. */
+  now(): number;
+  // biome-ignore lint/suspicious/noExplicitAny: a timer's handle belongs to its clock alone
+  setTimeout(fn: () => void, delayMs: number): any;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  clearTimeout(id: any): void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  setTimeout: (fn, delayMs) => setTimeout(fn, delayMs),
+  clearTimeout: (id) => clearTimeout(id),
+};
+
+/** Resolves after `delayMs`, or at once when the signal is aborted. Never rejects. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clock.clearTimeout(id);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const id = clock.setTimeout(done, delayMs);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
