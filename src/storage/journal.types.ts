@@ -2,6 +2,7 @@
  * The journal (PROTOCOL.md D1, D2, D3, J1–J3): facts in order, chained by CRC, folded into state.
  * FE and BE use the same code over an ordered store; they differ in entry type and fold.
  */
+import type { Log } from '../base/log.ts';
 import type { StoreOp } from './ordered-store.types.ts';
 
 /** One kind of fact store: its entries and its state. `S` is mutable and owned by the journal. */
@@ -17,8 +18,8 @@ export interface FoldSpec<E extends { readonly type: string }, S> {
   upcast?(entry: unknown, version: number): E;
   /** The whole state in sections, each a JSON-able value (bigint as `{"$bigint":"…"}`, bytes as `{"$bytes":"base64"}` by the codec). */
   save(state: S): Iterable<unknown>;
-  /** The inverse: from the sections in order. */
-  load(sections: Iterable<unknown>): S;
+  /** The inverse: from the sections in order, as a program of format `version` saved them. */
+  load(sections: Iterable<unknown>, version: number): S;
 }
 
 export interface Appended {
@@ -43,10 +44,11 @@ export interface Journal<E extends { readonly type: string }, S> {
   onDurable(listener: (entry: E, seq: number) => void): () => void;
   /** Called in order for each entry, right after it was applied to the head fold, in the turn of `append`. */
   onHead(listener: (entry: E, seq: number) => void): () => void;
-  /** Resolves when nothing is queued. */
+  /** Resolves when nothing is queued. Rejects when the journal has failed. */
   flush(): Promise<void>;
   /** Settled with the error once a write failed; the owner then ends its process (D3). */
   readonly failed: Promise<Error>;
+  /** Writes what is queued, then closes the store: it belongs to the journal from its open on. */
   close(): Promise<void>;
 }
 
@@ -55,4 +57,6 @@ export interface OpenJournalOptions {
   readonly checkpointEntries?: number;
   /** … or so many bytes (default 16 MiB). */
   readonly checkpointBytes?: number;
+  /** Hears of a damaged checkpoint that was passed over for the one before. */
+  readonly log?: Log;
 }
