@@ -127,7 +127,10 @@ export interface KafkaClient {
     partitions: readonly number[],
     at: 'beginning' | 'end',
   ): Promise<ReadonlyMap<number, bigint>>;
-  /** Follows leaders. Waits at most `maxWaitMs` where nothing is there; a partition without data has no batches. */
+  /**
+   * Follows leaders. Waits at most `maxWaitMs` where nothing is there; a partition without data has no batches.
+   * While others have data, a partition whose leader cannot be reached is missing from the result; ask again.
+   */
   fetch(
     topic: string,
     partitions: readonly FetchPartition[],
