@@ -86,7 +86,7 @@ export function brokerError(
     ...options,
     transient: true,
     hint: lost.test(message)
-      ? `is the broker running, and does this port speak ${config.security}?`
+      ? `is the broker running, and is property.security.protocol (here ${config.security}) what this port expects?`
       : 'is the broker running, and are kafka_broker_list and its advertised.listeners right?',
   });
 }

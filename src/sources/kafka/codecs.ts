@@ -23,9 +23,9 @@ export function decompress(codec: CodecName, data: Uint8Array, bytesMax: number)
       case 'none':
         return data;
       case 'gzip':
-        return gunzipSync(data, { maxOutputLength: bytesMax, chunkSize: 128 * 1024 });
+        return gunzipSync(data, { maxOutputLength: bytesMax, chunkSize: 64 * 1024 });
       case 'zstd':
-        return zstdDecompressSync(data, { maxOutputLength: bytesMax, chunkSize: 128 * 1024 });
+        return zstdDecompressSync(data, { maxOutputLength: bytesMax, chunkSize: 64 * 1024 });
       case 'snappy':
         return uncompressSnappy(data, bytesMax);
       case 'lz4':

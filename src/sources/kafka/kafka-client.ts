@@ -169,7 +169,8 @@ class TransportClient implements KafkaClient {
     topic: string,
     offsets: ReadonlyMap<number, bigint>,
   ): Promise<void> {
-    if (offsets.size > 0) await this.#transport.commitGroup(groupId, topic, offsets);
+    if (offsets.size === 0) return;
+    await this.#retried(() => this.#transport.commitGroup(groupId, topic, offsets));
   }
 
   async close(): Promise<void> {
@@ -194,6 +195,8 @@ class TransportClient implements KafkaClient {
       return new Map(wanted.map(({ partition }) => [partition, { error }]));
     }
     const until = this.#clock.now() + limits.maxWaitMs;
+    // Counted down too, as a broker may answer at once whatever it was asked to wait (K3).
+    let leftMs = limits.maxWaitMs;
     for (let waitMs = leaders.length === 1 ? limits.maxWaitMs : 0; ; ) {
       const round = new Map<number, Outcome>();
       await Promise.all(
@@ -206,7 +209,7 @@ class TransportClient implements KafkaClient {
           }
         }),
       );
-      const leftMs = until - this.#clock.now();
+      leftMs = Math.min(leftMs - waitMs, until - this.#clock.now());
       const settled = [...round.values()].some(
         (outcome) =>
           'error' in outcome || outcome.raw.errorCode !== 0 || outcome.raw.records.length > 0,
