@@ -5,27 +5,53 @@
  */
 export interface SplitText {
   readonly statements: readonly string[];
-  /** What stands behind the last `;`, if the text ends within a statement, string or comment. */
+  /** What stands behind the last `;`; empty if that is blanks and comments alone. */
   readonly rest: string;
 }
-
-// Each alternative takes what must not be looked into, or one character. No two can match at one place.
-const TOKEN =
-  /'(?:[^'\\]|\\[^])*(?:'|$)|"(?:[^"\\]|\\[^])*(?:"|$)|`[^`]*(?:`|$)|--[^\n]*|\/\*[^]*?(?:\*\/|$)|;|\s+|[^\s;'"`/-]+|[/-]/gu;
 
 export function splitStatements(sql: string): SplitText {
   const statements: string[] = [];
   let start = 0;
   let hasContent = false;
-  for (const match of sql.matchAll(TOKEN)) {
-    const token = match[0];
-    if (token === ';') {
-      if (hasContent) statements.push(sql.slice(start, match.index).trim());
-      start = match.index + 1;
+  for (let at = 0; at < sql.length; ) {
+    const end = tokenEnd(sql, at);
+    const isComment = end - at > 1 && (sql[at] === '-' || sql[at] === '/');
+    if (sql[at] === ';') {
+      if (hasContent) statements.push(sql.slice(start, at).trim());
+      start = end;
       hasContent = false;
-    } else if (!hasContent) {
-      hasContent = !/^(?:\s|--|\/\*)/u.test(token);
+    } else if (!isComment && sql.charCodeAt(at) > 0x20) {
+      hasContent = true;
     }
+    at = end;
   }
   return { statements, rest: hasContent ? sql.slice(start).trim() : '' };
+}
+
+/** Where that ends which must not be looked into: a string, quoted name or comment; else the next character. */
+function tokenEnd(sql: string, at: number): number {
+  const found = (index: number, length: number) => (index < 0 ? sql.length : index + length);
+  switch (sql[at]) {
+    case "'":
+    case '"':
+      return stringEnd(sql, at);
+    case '`':
+      return found(sql.indexOf('`', at + 1), 1);
+    case '-':
+      return sql[at + 1] === '-' ? found(sql.indexOf('\n', at), 1) : at + 1;
+    case '/':
+      return sql[at + 1] === '*' ? found(sql.indexOf('*/', at + 2), 2) : at + 1;
+    default:
+      return at + 1;
+  }
+}
+
+/** A doubled quote needs no care here: it reads as the end of one string and the start of the next. */
+function stringEnd(sql: string, from: number): number {
+  const quote = sql[from];
+  for (let at = from + 1; at < sql.length; at++) {
+    if (sql[at] === '\\') at++;
+    else if (sql[at] === quote) return at + 1;
+  }
+  return sql.length;
 }

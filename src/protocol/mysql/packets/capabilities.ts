@@ -45,8 +45,9 @@ export const STATUS = { AUTOCOMMIT: 0x2, MORE_RESULTS: 0x8 } as const;
 export const NATIVE_PASSWORD = 'mysql_native_password';
 export const CACHING_SHA2 = 'caching_sha2_password';
 
-/** utf8_general_ci and binary. */
+/** utf8_general_ci, utf8mb4_general_ci and binary. */
 export const CHARSET_UTF8 = 33;
+export const CHARSET_UTF8MB4 = 45;
 export const CHARSET_BINARY = 63;
 
 export const COM = {
@@ -66,3 +67,16 @@ export const COM = {
   SET_OPTION: 0x1b,
   RESET_CONNECTION: 0x1f,
 } as const;
+
+/**
+ * The charset that text columns are announced in. StarRocks always says utf8, which some clients (mysql2) take at its
+ * word and destroy every character of four bytes; a client that logged in with utf8mb4 is told utf8mb4.
+ */
+export function textCharset(clientCharset: number): number {
+  const isMb4 =
+    clientCharset === 45 ||
+    clientCharset === 46 ||
+    (clientCharset >= 224 && clientCharset <= 247) ||
+    clientCharset >= 255;
+  return isMb4 ? CHARSET_UTF8MB4 : CHARSET_UTF8;
+}

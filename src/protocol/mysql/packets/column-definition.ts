@@ -107,6 +107,7 @@ export function wireType(type: SqlType): WireType {
 export function writeColumnDefinition(
   writer: PacketWriter,
   column: Pick<ResultColumn, 'name' | 'type'>,
+  textCharset: number,
   fieldList?: { readonly table: string },
 ): void {
   const { type, charset, length, decimals } = wireType(column.type);
@@ -118,7 +119,7 @@ export function writeColumnDefinition(
   writer.lenencText(column.name);
   writer.lenencText(column.name);
   writer.u8(0x0c);
-  writer.u16(charset);
+  writer.u16(charset === CHARSET_BINARY ? charset : textCharset);
   writer.u32(length);
   writer.u8(type);
   writer.u16(0);

@@ -13,12 +13,13 @@
  *     attributes   if CONNECT_ATTRS: int<lenenc> bytes, then pairs of string<lenenc>
  */
 import { LoadError } from '../../../base/errors.ts';
-import { CHARSET_UTF8, CLIENT, NATIVE_PASSWORD } from './capabilities.ts';
+import { CLIENT, NATIVE_PASSWORD } from './capabilities.ts';
 import { PacketReader } from './packet-reader.ts';
 import type { PacketWriter } from './packet-writer.ts';
 
 export interface HandshakeResponse {
   readonly capabilities: number;
+  readonly charset: number;
   readonly user: string;
   readonly auth: Uint8Array;
   readonly db: string | undefined;
@@ -39,7 +40,9 @@ export function readHandshakeResponse(payload: Uint8Array): HandshakeResponse {
       hint: 'connect without TLS (mysql: --ssl-mode=DISABLED, mariadb: --skip-ssl)',
     });
   }
-  reader.skip(4 + 1 + 23);
+  reader.skip(4);
+  const charset = reader.u8();
+  reader.skip(23);
   const user = reader.nulText();
   let auth: Uint8Array;
   if ((capabilities & CLIENT.PLUGIN_AUTH_LENENC_DATA) !== 0) auth = reader.lenencBytes();
@@ -50,7 +53,8 @@ export function readHandshakeResponse(payload: Uint8Array): HandshakeResponse {
       ? undefined
       : reader.nulText() || undefined;
   const plugin = readPlugin(reader, capabilities);
-  return { capabilities, user, auth, db, plugin, attributes: readAttributes(reader, capabilities) };
+  const attributes = readAttributes(reader, capabilities);
+  return { capabilities, charset, user, auth, db, plugin, attributes };
 }
 
 /** Also the tail of COM_CHANGE_USER. Some clients leave it away although the flag is set. */
@@ -90,7 +94,7 @@ export function writeHandshakeResponse(
   writer.begin();
   writer.u32(packet.capabilities);
   writer.u32(0xff_ffff);
-  writer.u8(CHARSET_UTF8);
+  writer.u8(packet.charset);
   writer.zeros(23);
   writer.nulText(packet.user);
   writer.u8(packet.auth.length);

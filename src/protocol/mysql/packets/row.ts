@@ -63,22 +63,30 @@ function writeBinaryValue(writer: PacketWriter, text: string, type: SqlType): vo
   switch (type.name) {
     case 'BOOLEAN':
     case 'TINYINT':
-      return writer.int(wholeNumber(text, 8), 1);
+      writer.int(wholeNumber(text, 8), 1);
+      break;
     case 'SMALLINT':
-      return writer.int(wholeNumber(text, 16), 2);
+      writer.int(wholeNumber(text, 16), 2);
+      break;
     case 'INT':
-      return writer.int(wholeNumber(text, 32), 4);
+      writer.int(wholeNumber(text, 32), 4);
+      break;
     case 'BIGINT':
-      return writer.i64(BigInt.asIntN(64, BigInt(text)));
+      writer.i64(BigInt.asIntN(64, BigInt(text)));
+      break;
     case 'FLOAT':
-      return writer.f32(Number(text));
+      writer.f32(Number(text));
+      break;
     case 'DOUBLE':
-      return writer.f64(Number(text));
+      writer.f64(Number(text));
+      break;
     case 'DATE':
     case 'DATETIME':
-      return writeBinaryDate(writer, text, type.name === 'DATE');
+      writeBinaryDate(writer, text, type.name === 'DATE');
+      break;
     default:
-      return writer.lenencText(text);
+      writer.lenencText(text);
+      break;
   }
 }
 

@@ -24,6 +24,7 @@ export function writeStmtPrepareOk(
   writer: PacketWriter,
   packet: StmtPrepareOk,
   capabilities: number,
+  textCharset: number,
   status: number,
 ): void {
   writer.begin();
@@ -35,9 +36,9 @@ export function writeStmtPrepareOk(
   writer.u16(0);
   writer.end();
   for (let i = 0; i < packet.parameters; i++) {
-    writeColumnDefinition(writer, { name: '?', type: VARCHAR });
+    writeColumnDefinition(writer, { name: '?', type: VARCHAR }, textCharset);
   }
   if (packet.parameters > 0) writeDefinitionsEnd(writer, capabilities, status);
-  for (const column of packet.columns) writeColumnDefinition(writer, column);
+  for (const column of packet.columns) writeColumnDefinition(writer, column, textCharset);
   if (packet.columns.length > 0) writeDefinitionsEnd(writer, capabilities, status);
 }
