@@ -73,6 +73,11 @@ export interface PublishRequest {
   readonly versions: readonly { readonly tabletId: number; readonly version: number }[];
 }
 
+export interface StagedTxn {
+  readonly txnId: TxnId;
+  readonly attempt: number;
+}
+
 export interface TabletState {
   readonly tabletId: number;
   readonly tableId: number;
@@ -102,10 +107,10 @@ export interface TabletStore {
   /** Drops what was staged. Idempotent; an unknown transaction is fine. Rejects stay as bounded diagnostics. */
   abort(txnId: TxnId, attempt: number): Promise<void>;
   /** Transactions voted for and not decided. */
-  inDoubt(): readonly { txnId: TxnId; attempt: number }[];
+  inDoubt(): readonly StagedTxn[];
 
   tablets(): readonly TabletState[];
-  /** Makes or drops tablets so that they match the FE's facts (I4). */
+  /** Drops the tablets that the FE dropped (I4); a tablet is made when it is first staged for. */
   dropTablets(tabletIds: readonly number[]): Promise<void>;
   markDamaged(tabletIds: readonly number[], reason: ErrorData): Promise<void>;
 
@@ -123,6 +128,9 @@ export interface TabletStore {
   rejects(txnId: TxnId): Promise<readonly StoredReject[]>;
   /** Rejects of transactions that the FE has forgotten may go. */
   forgetRejects(txnIds: readonly TxnId[]): Promise<void>;
+
+  /** C4: once after each registration, removes files of earlier boots that no entry names. Returns how many. */
+  dropUnvoted(): Promise<number>;
 
   /** A path for a file that was never used before, in the staging folder (I1). */
   stagingPath(): string;
