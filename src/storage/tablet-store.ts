@@ -106,6 +106,8 @@ class BeTabletStore implements TabletStore {
   #feSeqSeen: number;
   #compacting: Promise<void> | undefined;
   #collecting: Promise<void> | undefined;
+  #collectAgain = false;
+  #closed = false;
 
   constructor(
     options: OpenTabletStoreOptions,
@@ -464,6 +466,7 @@ class BeTabletStore implements TabletStore {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#compacting?.catch(() => {});
     await this.#collecting?.catch(() => {});
     await Promise.all([...this.#staging.values()].map(({ done }) => done.catch(() => {})));
@@ -478,10 +481,21 @@ class BeTabletStore implements TabletStore {
 
   /** Removes the bytes of unused parts that no query reads. What a crash leaves of it is removed the next time. */
   #collect(): Promise<void> {
-    this.#collecting ??= this.#collectOnce().finally(() => {
-      this.#collecting = undefined;
-    });
+    this.#collectAgain = true;
+    this.#collecting ??= this.#collectAll();
     return this.#collecting;
+  }
+
+  async #collectAll(): Promise<void> {
+    try {
+      // What became free while a round was under way is for the next one.
+      while (this.#collectAgain && !this.#closed) {
+        this.#collectAgain = false;
+        await this.#collectOnce();
+      }
+    } finally {
+      this.#collecting = undefined;
+    }
   }
 
   async #collectOnce(): Promise<void> {
