@@ -51,7 +51,7 @@ export class LocalHub {
   readonly #parties = new Set<Party>();
   readonly #asked = new Map<string, Asked>();
   readonly #pipes = new Set<PortPipe>();
-  readonly #buses = new Set<BusCore>();
+  readonly #buses = new Map<BusWire, BusCore>();
   #queue: (() => void)[] = [];
   #inboxes = 0;
 
@@ -65,7 +65,7 @@ export class LocalHub {
     const wire = this.#threadWire(from);
     this.#inboxes += 1;
     const bus = new BusCore({ from, clock, log, wire, inbox: `hub-${this.#inboxes}` });
-    this.#buses.add(bus);
+    this.#buses.set(wire, bus);
     return bus;
   }
 
@@ -94,7 +94,7 @@ export class LocalHub {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#buses].map((bus) => bus.close()));
+    await Promise.all([...this.#buses.values()].map((bus) => bus.close()));
     await Promise.all([...this.#pipes].map((pipe) => pipe.close()));
   }
 
@@ -114,7 +114,7 @@ export class LocalHub {
       },
     };
     this.#parties.add(party);
-    return {
+    const wire: BusWire = {
       send: (subject, bytes, reply) => {
         if (!open) throw closedError();
         this.#route(party, withReply(subject, bytes, reply));
@@ -138,9 +138,11 @@ export class LocalHub {
         open ? { connected: true, since } : { connected: false, since, reason: 'closed' },
       close: async () => {
         open = false;
+        this.#buses.delete(wire);
         this.#depart(party);
       },
     };
+    return wire;
   }
 
   #portOp(party: Party, pipe: PortPipe, op: PortOp): void {

@@ -212,11 +212,15 @@ class LocalPartStore implements PartStore {
 /** The bytes in a buffer of their own that can be transferred. */
 function owned(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { buffer } = bytes;
-  if (!(buffer instanceof ArrayBuffer) || bytes.length !== buffer.byteLength) {
-    return new Uint8Array(bytes);
+  const whole = buffer instanceof ArrayBuffer && bytes.length === buffer.byteLength;
+  // An empty buffer is left alone: callers keep one as a constant.
+  if (!whole || bytes.length === 0) return new Uint8Array(bytes);
+  try {
+    // Detached from what the caller holds (P1); a subclass such as Buffer becomes plain bytes.
+    return new Uint8Array(structuredClone(buffer, { transfer: [buffer] }));
+  } catch {
+    return new Uint8Array(bytes); // Memory of a native library, which cannot be transferred.
   }
-  // Detached from what the caller holds (P1); a subclass such as Buffer becomes plain bytes.
-  return new Uint8Array(structuredClone(buffer, { transfer: [buffer] }));
 }
 
 function digestOf(bytes: Uint8Array): string {

@@ -14,11 +14,13 @@ import { LoadError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type Random, randomHex, systemRandom } from '../../base/random.ts';
 import { BusCore, busy, closedError, disconnected } from '../bus-core.ts';
+import { messageBytesMax } from '../bus-envelope.ts';
 import { isSubject } from '../bus-subjects.ts';
 import type { BusWire, WireMessage } from '../bus-wire.types.ts';
+import { type NatsAddress, natsAddress } from './nats-address.ts';
 
 export interface NatsBusOptions {
-  /** `nats://host:port`, several with commas, user and password as in `nats://user:secret@host:port`. */
+  /** `nats://user:secret@host:port` or `nats://token@host:port`, both or neither; several with commas. */
   readonly url: string;
   readonly from: string;
   readonly clock: Clock;
@@ -44,7 +46,7 @@ export async function connectNatsBus(options: NatsBusOptions): Promise<BusCore> 
     options.prefix.endsWith('.') && isSubject(options.prefix.slice(0, -1)),
     `not a subject prefix: ${options.prefix}`,
   );
-  const wire = new NatsWire(options, random);
+  const wire = new NatsWire(options, natsAddress(options.url), random);
   // Longer than a word of chance needs: a second node with this inbox would read our answers.
   const bus = new BusCore({ from, clock, log, wire, inbox: randomHex(random, 12) });
   const waited = new AbortController();
@@ -65,6 +67,7 @@ interface Listener {
 
 class NatsWire implements BusWire {
   readonly #options: NatsBusOptions;
+  readonly #address: NatsAddress;
   readonly #random: Random;
   readonly #listeners = new Set<Listener>();
   readonly #closing = new AbortController();
@@ -78,8 +81,9 @@ class NatsWire implements BusWire {
   #unflushed = 0;
   #sinceFlush = 0;
 
-  constructor(options: NatsBusOptions, random: Random) {
+  constructor(options: NatsBusOptions, address: NatsAddress, random: Random) {
     this.#options = options;
+    this.#address = address;
     this.#random = random;
     this.#unflushedBytesMax = options.unflushedBytesMax ?? 16 << 20;
     this.#since = options.clock.now();
@@ -172,7 +176,7 @@ class NatsWire implements BusWire {
   }
 
   async #run(): Promise<void> {
-    const { clock, log, url, backoffMs = 250, backoffMsMax = 10_000 } = this.#options;
+    const { clock, log, backoffMs = 250, backoffMsMax = 10_000 } = this.#options;
     const { signal } = this.#closing;
     let tries = 0;
     while (!signal.aborted) {
@@ -180,9 +184,16 @@ class NatsWire implements BusWire {
       if (opened !== undefined) {
         tries = 0;
         log.write('info', 'bus connected', { server: opened.getServer() });
+        const bytesMax = opened.info?.max_payload ?? 0;
+        if (bytesMax < messageBytesMax) {
+          log.write('warn', 'NATS server takes smaller messages than we send', { bytesMax });
+        }
         this.#lost(await opened.closed());
       } else if (tries === 0 && !signal.aborted) {
-        log.write('warn', 'bus not connected', { servers: hosts(url), reason: this.#reason });
+        log.write('warn', 'bus not connected', {
+          servers: this.#address.servers,
+          reason: this.#reason,
+        });
       }
       if (signal.aborted) return;
       // Half of it by chance, so that nodes do not come back in step.
@@ -196,7 +207,7 @@ class NatsWire implements BusWire {
     let connection: NatsConnection;
     try {
       connection = await connect({
-        ...serversOf(this.#options.url),
+        ...this.#address,
         name: this.#options.from,
         reconnect: false,
         timeout: 5_000,
@@ -295,29 +306,6 @@ function openMessage(prefix: string, message: Msg): WireMessage | undefined {
     bytes,
     reply: reply.startsWith(prefix) ? reply.slice(prefix.length) : 'foreign',
   };
-}
-
-function serversOf(url: string): { servers: string[]; user?: string; pass?: string } {
-  const urls = url.split(',').map((part) => part.trim());
-  const servers: string[] = [];
-  let login: { user?: string; pass?: string } = {};
-  for (const part of urls) {
-    const at = part.lastIndexOf('@');
-    if (at < 0) {
-      servers.push(part);
-      continue;
-    }
-    const scheme = part.includes('://') ? part.slice(0, part.indexOf('://') + 3) : '';
-    const [user = '', pass = ''] = part.slice(scheme.length, at).split(':', 2);
-    login = { user: decodeURIComponent(user), pass: decodeURIComponent(pass) };
-    servers.push(scheme + part.slice(at + 1));
-  }
-  return { servers, ...login };
-}
-
-/** For logs: no password. */
-function hosts(url: string): readonly string[] {
-  return serversOf(url).servers;
 }
 
 function reasonOf(error: unknown): string {
