@@ -7,30 +7,32 @@
  */
 
 import type { Clock } from '../base/clock.ts';
-import { DamageError, type ErrorData, LoadError, toErrorData } from '../base/errors.ts';
+import { DamageError, type ErrorData, toErrorData } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Random, randomHex } from '../base/random.ts';
 import type { TableSchema } from '../base/table-schema.ts';
 import type { Engine, PartInput } from '../engine/engine.types.ts';
-import {
-  type BeEntry,
-  type BeState,
-  EMPTY_VERSION,
-  type PartFact,
-  type RejectsFact,
-  voteKey,
-} from './be-facts.ts';
+import { type BeEntry, type BeState, EMPTY_VERSION, type PartFact, voteKey } from './be-facts.ts';
 import { beFold, hasVersion } from './be-journal.ts';
 import { compactRound } from './compaction.ts';
-import { digestHex, digestOf } from './digest.ts';
 import { type Files, nodeFiles } from './files.ts';
 import { openJournal } from './journal.ts';
 import type { Journal } from './journal.types.ts';
-import { decodeJson, encodeJson } from './json-codec.ts';
-import { rejectsKey } from './keys.ts';
-import type { OrderedStore, StoreOp } from './ordered-store.types.ts';
+import type { OrderedStore } from './ordered-store.types.ts';
 import { type KeptPart, PartFiles, partFact } from './part-files.ts';
+import { deleteRejects, encodeRejects, readRejects, rejectsDamaged } from './rejects.ts';
 import { type CompactionLimits, rowsetsAt } from './rowset-cover.ts';
+import {
+  decided,
+  diskFullSoon,
+  notRegistered,
+  refused,
+  tabletDamaged,
+  tooManyVersions,
+  versionGone,
+  versionNotYet,
+  voteLost,
+} from './tablet-errors.ts';
 import type {
   FeIdentity,
   PublishRequest,
@@ -236,11 +238,7 @@ class BeTabletStore implements TabletStore {
       const has = versions.every((at) => hasVersion(head.tablets.get(at.tabletId), at.version));
       if (versions.length > 0 && has) return this.#journal.flush();
       // The decision names this node: without a vote it is our entry that was lost, not the vote (D1).
-      throw new DamageError(
-        'VOTE_LOST',
-        { txnId, attempt, beId: this.beId, outcome: head.outcomes.get(key), versions },
-        `transaction ${txnId} was committed and its vote is not here any more`,
-      );
+      throw voteLost({ ...request, beId: this.beId, outcome: head.outcomes.get(key) });
     }
     const rowsets = versions
       .filter(({ tabletId }) => !held.dropped.includes(tabletId))
@@ -363,16 +361,10 @@ class BeTabletStore implements TabletStore {
     if (reason !== undefined) throw tabletDamaged(tabletId, reason);
     const tablet = tablets.get(tabletId);
     const published = tablet?.version ?? EMPTY_VERSION;
-    const at = { tabletId, version };
-    if (version > published) {
-      const message = `version ${version} of tablet ${tabletId} is not published here`;
-      const details = { ...at, published };
-      throw new LoadError('VERSION_NOT_YET', message, { details, transient: true });
-    }
+    if (version > published) throw versionNotYet({ tabletId, version, published });
     const rowsets = tablet === undefined ? [] : rowsetsAt(tablet, version);
-    if (rowsets !== undefined) return rowsets;
-    const message = `version ${version} of tablet ${tabletId} was merged into a newer one`;
-    throw new LoadError('VERSION_GONE', message, { details: at, transient: true });
+    if (rowsets === undefined) throw versionGone({ tabletId, version });
+    return rowsets;
   }
 
   /** Damage of a part is damage of the tablets that it holds; others go on (D5). */
@@ -395,17 +387,14 @@ class BeTabletStore implements TabletStore {
 
   async rejects(txnId: TxnId): Promise<readonly StoredReject[]> {
     const all = [...this.#journal.durable.rejects.values()].filter((at) => at.txnId === txnId);
-    const last = all.sort((a, b) => Number(a.aborted) - Number(b.aborted) || b.attempt - a.attempt);
-    const fact = last[0];
+    // Those of a transaction that was not aborted go first, then the latest attempt.
+    all.sort((a, b) => Number(a.aborted) - Number(b.aborted) || b.attempt - a.attempt);
+    const fact = all[0];
     if (fact === undefined) return [];
-    const bytes = await this.#options.store.get(rejectsKey(txnId, fact.attempt));
-    const whole = bytes?.length === fact.length && digestHex(digestOf(bytes)) === fact.digest;
-    if (bytes !== undefined && whole) {
-      return decodeJson(Buffer.from(bytes).toString('utf8')) as StoredReject[];
-    }
-    if (!this.#journal.head.rejects.has(voteKey(txnId, fact.attempt))) return [];
-    const message = `the rejected rows of transaction ${txnId} are not those that were written`;
-    throw new DamageError('REJECTS_DAMAGED', { txnId, attempt: fact.attempt }, message);
+    const found = await readRejects(this.#options.store, fact);
+    if (found !== undefined) return found;
+    if (!this.#journal.head.rejects.has(voteKey(txnId, fact.attempt))) return []; // Forgotten meanwhile.
+    throw rejectsDamaged(fact);
   }
 
   async forgetRejects(txnIds: readonly TxnId[]): Promise<void> {
@@ -511,8 +500,7 @@ class BeTabletStore implements TabletStore {
   #checkRegistered(): FeIdentity {
     const { promise } = this.#journal.head;
     if (promise !== null) return promise;
-    const message = 'this backend has not registered with a frontend yet';
-    throw new LoadError('EPOCH_REFUSED', message, { details: { promised: null } });
+    throw notRegistered();
   }
 
   #checkEpoch(fe: FeIdentity): void {
@@ -525,54 +513,11 @@ class BeTabletStore implements TabletStore {
     for (const tabletId of tabletIds) {
       const rowsets = this.#journal.head.tablets.get(tabletId)?.rowsets.length ?? 0;
       if (rowsets < ROWSETS_MAX) continue;
-      throw new LoadError('TOO_MANY_VERSIONS', `tablet ${tabletId} has ${rowsets} rowsets`, {
-        details: { tabletId, rowsets, limit: ROWSETS_MAX },
-        hint: 'load larger batches less often; compaction will make room',
-        transient: true,
-      });
+      throw tooManyVersions(tabletId, rowsets, ROWSETS_MAX);
     }
     const limit = this.#options.freeBytesMin ?? FREE_BYTES_MIN;
     const free = await this.#parts.freeBytes();
     if (free >= limit) return;
-    const message = `the disk of backend "${this.beId}" has ${free} bytes left, loads need ${limit}`;
-    throw new LoadError('DISK_FULL_SOON', message, {
-      details: { free, limit },
-      hint: 'make room on the disk, or drop tables',
-      transient: true,
-    });
+    throw diskFullSoon(this.beId, free, limit);
   }
-}
-
-function encodeRejects(
-  request: StageRequest,
-): { fact: RejectsFact; ops: readonly StoreOp[] } | undefined {
-  const { txnId, attempt, rejects } = request;
-  if (rejects.length === 0) return undefined;
-  const value = Buffer.from(encodeJson(rejects), 'utf8');
-  const digest = digestHex(digestOf(value));
-  return {
-    fact: { txnId, attempt, count: rejects.length, length: value.length, digest },
-    ops: [{ type: 'put', key: rejectsKey(txnId, attempt), value }],
-  };
-}
-
-function deleteRejects(at: { txnId: TxnId; attempt: number }): StoreOp {
-  return { type: 'del', key: rejectsKey(at.txnId, at.attempt) };
-}
-
-function refused(fe: FeIdentity, promise: FeIdentity): LoadError {
-  const message = `epoch ${fe.epoch} is not the one that this backend promised itself to, ${promise.epoch}`;
-  const details = { epoch: fe.epoch, incarnation: fe.incarnation, promised: promise };
-  return new LoadError('EPOCH_REFUSED', message, { details });
-}
-
-function decided(at: { txnId: TxnId; attempt: number }, outcome: string): LoadError {
-  const { txnId, attempt } = at;
-  const message = `attempt ${attempt} of transaction ${txnId} was ${outcome}`;
-  return new LoadError('TXN_DECIDED', message, { details: { txnId, attempt, outcome } });
-}
-
-function tabletDamaged(tabletId: number, reason: ErrorData): DamageError {
-  const message = `tablet ${tabletId} is damaged: ${reason.message}`;
-  return new DamageError('TABLET_DAMAGED', { tabletId, reason }, message);
 }
