@@ -6,8 +6,8 @@
  *   A2. What is missing is said in one sentence, and the hint holds the ways out.
  */
 import { spawn } from 'node:child_process';
-import { access, constants, mkdir, rename, rm } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { access, chmod, constants, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
 import { LoadError } from '../../src/base/errors.ts';
 import { cacheDir } from './places.ts';
 
@@ -180,10 +180,10 @@ export async function installNats(say: Say): Promise<string> {
 
 /** A1. `fill` gets an empty directory, which becomes `target` if it succeeds. */
 async function installAs(target: string, fill: (dir: string) => Promise<void>): Promise<void> {
-  const half = `${target}.half-${process.pid}`;
-  await rm(half, { recursive: true, force: true });
-  await mkdir(half, { recursive: true });
+  await mkdir(dirname(target), { recursive: true });
+  const half = await mkdtemp(`${target}.half-`);
   try {
+    await chmod(half, 0o755); // A shared cache is for other users too.
     await fill(half);
     await rename(half, target).catch(async (error: unknown) => {
       if (!(await exists(target))) throw error; // Somebody else was first: theirs is as good.
