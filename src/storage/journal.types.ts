@@ -44,7 +44,7 @@ export interface Journal<E extends { readonly type: string }, S> {
   onDurable(listener: (entry: E, seq: number) => void): () => void;
   /** Called in order for each entry, right after it was applied to the head fold, in the turn of `append`. */
   onHead(listener: (entry: E, seq: number) => void): () => void;
-  /** Resolves when nothing is queued. Rejects when the journal has failed. */
+  /** Resolves when all that was appended before is on disk. Rejects when the journal has failed. */
   flush(): Promise<void>;
   /** Settled with the error once a write failed; the owner then ends its process (D3). */
   readonly failed: Promise<Error>;
