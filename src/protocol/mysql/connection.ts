@@ -122,6 +122,7 @@ export class Connection {
     const answersItself = plugin === CACHING_SHA2 && isEmptyAnswer(answer);
     if (plugin !== NATIVE_PASSWORD && !answersItself) {
       writeAuthSwitch(writer, { plugin: NATIVE_PASSWORD, scramble: this.#scramble });
+      this.#stream.framer.sequence = writer.sequence;
       await this.#stream.send(leftMs());
       given = await this.#read(leftMs());
     }

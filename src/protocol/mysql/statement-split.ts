@@ -9,12 +9,20 @@ export interface SplitText {
   readonly rest: string;
 }
 
-export function splitStatements(sql: string): SplitText {
+/** `shell`: `\G` and `\g` end a statement too, and stay at its end. */
+export function splitStatements(sql: string, shell = false): SplitText {
   const statements: string[] = [];
   let start = 0;
   let hasContent = false;
   for (let at = 0; at < sql.length; ) {
     const end = tokenEnd(sql, at);
+    if (shell && sql[at] === '\\' && /[gG]/.test(sql[at + 1] ?? '')) {
+      if (hasContent) statements.push(sql.slice(start, at + 2).trim());
+      start = at + 2;
+      at = start;
+      hasContent = false;
+      continue;
+    }
     const isComment = end - at > 1 && (sql[at] === '-' || sql[at] === '/');
     if (sql[at] === ';') {
       if (hasContent) statements.push(sql.slice(start, at).trim());
