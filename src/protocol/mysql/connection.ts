@@ -119,14 +119,19 @@ export class Connection {
   ): Promise<boolean> {
     const { writer } = this.#stream;
     let given = answer;
-    const answersItself = plugin === CACHING_SHA2 && isEmptyAnswer(answer);
-    if (plugin !== NATIVE_PASSWORD && !answersItself) {
-      writeAuthSwitch(writer, { plugin: NATIVE_PASSWORD, scramble: this.#scramble });
+    const found = this.#host.sessions.authenticate(user);
+    const isSha2 = plugin === CACHING_SHA2;
+    if (plugin !== NATIVE_PASSWORD && !(isSha2 && answer.length === 1 && answer[0] === 0)) {
+      // An empty first answer under another plugin than the greeting's only says that this plugin has not run yet.
+      // MySQL 9's clients know no other, so a user without a password is asked by it; one with a password cannot be.
+      const staysSha2 = isSha2 && answer.length === 0 && found?.passwordHash === null;
+      const next = staysSha2 ? CACHING_SHA2 : NATIVE_PASSWORD;
+      writeAuthSwitch(writer, { plugin: next, scramble: this.#scramble });
       this.#stream.framer.sequence = writer.sequence;
       await this.#stream.send(leftMs());
       given = await this.#read(leftMs());
     }
-    if (checkAnswer(this.#host.sessions.authenticate(user), given, this.#scramble)) return true;
+    if (checkAnswer(found, given, this.#scramble)) return true;
     const using = isEmptyAnswer(given) ? 'NO' : 'YES';
     this.#host.log.write('info', 'login refused', { user, remote: this.#remote });
     writeErr(writer, {

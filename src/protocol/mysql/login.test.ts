@@ -73,7 +73,6 @@ async function answerOf(stream: PacketStream): Promise<Buffer> {
 }
 
 it.each([
-  { name: 'caching_sha2, empty password', user: 'root', auth: [], plugin: CACHING_SHA2, first: 0 },
   { name: 'caching_sha2, one 0', user: 'root', auth: [0], plugin: CACHING_SHA2, first: 0 },
   {
     name: 'caching_sha2, empty where one is',
@@ -121,6 +120,34 @@ it.each([
     stream.writer.end();
     expect((await answerOf(stream))[0]).toBe(0);
   }
+  stream.destroy();
+});
+
+it.each([
+  {
+    name: 'of a user without one is asked for by caching_sha2',
+    user: 'root',
+    answer: [0],
+    asked: CACHING_SHA2,
+  },
+  {
+    name: 'of a user with one is asked for by the native plugin',
+    user: 'ann',
+    answer: undefined,
+    asked: NATIVE_PASSWORD,
+  },
+])('caching_sha2 with no first answer: the password $name', async ({ user, answer, asked }) => {
+  const { stream, scramble } = await greet();
+  writeHandshakeResponse(stream.writer, response(user, new Uint8Array(0), CACHING_SHA2));
+  const packet = await answerOf(stream);
+  expect(packet[0]).toBe(0xfe);
+  expect(packet.subarray(1, 1 + asked.length).toString()).toBe(asked);
+  stream.writer.begin();
+  stream.writer.bytes(
+    answer === undefined ? nativeAnswer('secret', scramble) : Uint8Array.from(answer),
+  );
+  stream.writer.end();
+  expect((await answerOf(stream))[0]).toBe(0);
   stream.destroy();
 });
 
