@@ -1,0 +1,737 @@
+/**
+ * Routine-load jobs of the FE: one job actor and its task actors per job, made from facts.
+ *
+ *   E1. A task of an older epoch commits nothing; it is dropped here and refused in `decide`.
+ *   E2. Whatever a job waits for is in its facts or in its tasks' messages.
+ */
+import { type Actor, createActor, fromPromise } from 'xstate';
+import { assert } from '../../base/assert.ts';
+import { sleep } from '../../base/clock.ts';
+import { LoadError, toErrorData } from '../../base/errors.ts';
+import { randomUuid } from '../../base/random.ts';
+import { type JobContext, routineLoadJobMachine } from '../../machines/routine-load-job.ts';
+import {
+  routineLoadTaskMachine,
+  type TaskContext,
+  type TaskResult,
+} from '../../machines/routine-load-task.ts';
+import { planLoad } from '../../sql/statements/load-plan.ts';
+import type { AbortMessage, LoadTarget, TaskRunReply, TaskRunRequest } from '../messages.ts';
+import type { FeKernel, TaskView } from './fe.types.ts';
+import type { FeCore } from './fe-core.ts';
+import type { FeEntry, JobFact, JobReason, JobState, RejectRef, TableFact } from './fe-facts.ts';
+import { clears, reasonOf } from './job-reasons.ts';
+import type { Nodes } from './nodes.ts';
+import type { Txns } from './txns.ts';
+
+interface LiveTask {
+  readonly actor: Actor<typeof routineLoadTaskMachine>;
+  readonly taskId: string;
+  readonly epoch: number;
+  readonly partitions: readonly number[];
+  readonly createdMs: number;
+  readonly abort: AbortController;
+  lastScheduledMs: number | null;
+  executeStartMs: number | null;
+  txnId: number;
+  txnStatus: string;
+  beId: string | null;
+}
+
+interface LiveJob {
+  readonly jobId: number;
+  readonly actor: Actor<typeof routineLoadJobMachine>;
+  readonly tasks: Map<string, LiveTask>;
+  latest: Record<string, string>;
+  latestMs: number | null;
+  /** Aborts in a row, for the tasks' back-off. */
+  failures: number;
+}
+
+const LOOK_TIMEOUT_MS = 12_000;
+const REJECTS_MAX = 50;
+
+export class Jobs {
+  readonly #core: FeCore;
+  readonly #kernel: FeKernel;
+  readonly #nodes: Nodes;
+  readonly #txns: Txns;
+  readonly #jobs = new Map<number, LiveJob>();
+  #closed = false;
+
+  constructor(core: FeCore, kernel: FeKernel, nodes: Nodes, txns: Txns) {
+    this.#core = core;
+    this.#kernel = kernel;
+    this.#nodes = nodes;
+    this.#txns = txns;
+    nodes.onChange(() => {
+      for (const live of this.#jobs.values()) {
+        for (const task of live.tasks.values()) task.actor.send({ type: 'task.slot' });
+        live.actor.send({ type: 'job.reconsider' });
+      }
+    });
+  }
+
+  /** After replay: an actor for every job that is not final; what a crash cut short is completed. */
+  recover(): void {
+    for (const fact of this.#core.journal.head.jobs.values()) {
+      if (fact.state === 'STOPPED' || fact.state === 'CANCELLED') continue;
+      if (fact.overLimit !== null) {
+        const { errors, limit } = fact.overLimit;
+        void this.#ask(
+          fact.jobId,
+          'PAUSED',
+          reasonOf.tooManyErrors(errors, limit, this.#core.clock.now()),
+        );
+      }
+      this.#create(fact.jobId);
+    }
+  }
+
+  /** Moves the actors by what was queued (routine-load-job.ts: facts come first). */
+  onEntry(entry: FeEntry): void {
+    switch (entry.type) {
+      case 'job.created':
+        this.#create(entry.jobId);
+        return;
+      case 'job.scheduled':
+        this.#jobs.get(entry.jobId)?.actor.send({ type: 'fact.scheduled' });
+        return;
+      case 'job.state':
+        this.#onState(entry.jobId, entry.state, entry.reason);
+        return;
+      case 'table.dropped':
+      case 'db.dropped':
+        this.#cancelOrphans();
+        return;
+      case 'config.set':
+        for (const live of this.#jobs.values()) live.actor.send({ type: 'job.reconsider' });
+        return;
+      default:
+        return;
+    }
+  }
+
+  tasks(jobId: number): TaskView[] {
+    const live = this.#jobs.get(jobId);
+    const fact = this.#core.journal.durable.jobs.get(jobId);
+    if (live === undefined || fact === undefined) return [];
+    return [...live.tasks.values()].map((task) => ({
+      taskId: task.taskId,
+      jobId,
+      txnId: task.txnId,
+      txnStatus: task.txnStatus,
+      createdMs: task.createdMs,
+      lastScheduledMs: task.lastScheduledMs,
+      executeStartMs: task.executeStartMs,
+      timeoutS: fact.definition.properties.taskTimeoutSecond,
+      beId: task.beId,
+      partitions: task.partitions,
+      message: task.actor.getSnapshot().context.message,
+    }));
+  }
+
+  latestOffsets(jobId: number): { offsets: Record<string, string>; atMs: number | null } {
+    const live = this.#jobs.get(jobId);
+    return { offsets: live?.latest ?? {}, atMs: live?.latestMs ?? null };
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const live of this.#jobs.values()) {
+      this.#dropTasks(live);
+      live.actor.stop();
+    }
+  }
+
+  #onState(jobId: number, state: JobState, reason: JobReason | null): void {
+    const live = this.#jobs.get(jobId);
+    if (live === undefined) return;
+    const { clock } = this.#core;
+    switch (state) {
+      case 'RUNNING':
+        live.actor.send({ type: 'fact.stable' });
+        return;
+      case 'UNSTABLE':
+        live.actor.send({ type: 'fact.unstable' });
+        return;
+      case 'PAUSED':
+        live.actor.send({
+          type: 'fact.paused',
+          retryDelayMs:
+            reason?.retryAtMs === undefined ? null : Math.max(0, reason.retryAtMs - clock.now()),
+        });
+        return;
+      case 'NEED_SCHEDULE':
+        live.actor.send({ type: 'fact.needSchedule' });
+        return;
+      case 'STOPPED':
+        live.actor.send({ type: 'fact.stopped' });
+        this.#forget(live);
+        return;
+      case 'CANCELLED':
+        live.actor.send({ type: 'fact.cancelled' });
+        this.#forget(live);
+        return;
+    }
+  }
+
+  #forget(live: LiveJob): void {
+    this.#dropTasks(live);
+    this.#jobs.delete(live.jobId);
+  }
+
+  #cancelOrphans(): void {
+    const { head } = this.#core.journal;
+    for (const { jobId } of [...this.#jobs.values()]) {
+      const fact = head.jobs.get(jobId);
+      if (fact === undefined || head.tables.has(fact.tableId)) continue;
+      void this.#ask(jobId, 'CANCELLED', reasonOf.tableGone(this.#core.clock.now()));
+    }
+  }
+
+  #fact(jobId: number): JobFact {
+    const fact = this.#core.journal.head.jobs.get(jobId);
+    assert(fact !== undefined, `job ${jobId} has an actor and no fact`);
+    return fact;
+  }
+
+  /** Asks for a state, unless the facts have moved on meanwhile. */
+  async #ask(
+    jobId: number,
+    state: JobState,
+    reason: JobReason | null,
+    epoch?: number,
+  ): Promise<void> {
+    const fact = this.#core.journal.head.jobs.get(jobId);
+    if (fact === undefined || fact.state === 'STOPPED' || fact.state === 'CANCELLED') return;
+    if (epoch !== undefined && fact.epoch !== epoch) return;
+    await this.#core.append({
+      type: 'job.state',
+      jobId,
+      state,
+      reason,
+      by: 'system',
+      atMs: this.#core.clock.now(),
+    });
+  }
+
+  #create(jobId: number): void {
+    const fact = this.#fact(jobId);
+    const { clock } = this.#core;
+    const retryAtMs = fact.reason?.retryAtMs;
+    const live: LiveJob = {
+      jobId,
+      tasks: new Map(),
+      latest: {},
+      latestMs: null,
+      failures: 0,
+      actor: createActor(
+        routineLoadJobMachine.provide({
+          actors: {
+            schedule: fromPromise<void, JobContext>(({ signal }) => this.#schedule(jobId, signal)),
+            reconsider: fromPromise<void, JobContext>(() => this.#reconsider(jobId)),
+            watch: fromPromise<void, JobContext>(({ signal }) => this.#watch(live, signal)),
+            autoResume: fromPromise<void, JobContext>(() => this.#autoResume(jobId)),
+          },
+          actions: {
+            startTasks: () => this.#startTasks(live),
+            dropTasks: () => this.#dropTasks(live),
+          },
+        }),
+        {
+          id: `routine-load-job.${jobId}`,
+          clock,
+          input: {
+            jobId,
+            state: fact.state,
+            retryDelayMs: retryAtMs === undefined ? null : Math.max(0, retryAtMs - clock.now()),
+          },
+        },
+      ),
+    };
+    this.#jobs.set(jobId, live);
+    live.actor.start();
+  }
+
+  #concurrency(fact: JobFact, partitions: number): number {
+    return Math.min(
+      partitions,
+      fact.definition.properties.desiredConcurrentNumber,
+      this.#nodes.alive().length,
+      this.#kernel.configNumber('max_routine_load_task_concurrent_num'),
+    );
+  }
+
+  /** Partitions, positions, tasks. A cause that passes is left to the machine's back-off, with its reason shown. */
+  async #schedule(jobId: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#core;
+    const fact = this.#fact(jobId);
+    const epoch = fact.epoch;
+    const { source } = fact.definition;
+    try {
+      if (!this.#core.journal.head.tables.has(fact.tableId)) {
+        await this.#ask(jobId, 'CANCELLED', reasonOf.tableGone(clock.now()), epoch);
+        return;
+      }
+      const kafka = this.#kernel.kafkaConfig(fact.dbId, source);
+      const look = await this.#kernel.lookKafka(
+        { kafka, topic: source.topic, want: ['partitions', 'beginning', 'end'] },
+        LOOK_TIMEOUT_MS,
+      );
+      if (signal.aborted) return;
+      const partitions = [...(source.pinned ?? look.partitions)].sort((a, b) => a - b);
+      const unknown = partitions.find((partition) => !look.partitions.includes(partition));
+      if (unknown !== undefined) {
+        throw new LoadError(
+          'KAFKA_UNKNOWN_PARTITION',
+          `there is an invalid custom partition: ${unknown} for topic: ${source.topic}`,
+        );
+      }
+      const progress: Record<string, string> = {};
+      for (const partition of partitions) {
+        const key = String(partition);
+        // A partition found later begins at the beginning: nothing of it is lost (routine-load.md 4.7).
+        const later = fact.partitions.length > 0 && !fact.partitions.includes(partition);
+        const start =
+          fact.progress[key] ?? source.defaultOffset ?? (later ? 'OFFSET_BEGINNING' : 'OFFSET_END');
+        const symbol = start === 'OFFSET_BEGINNING' ? look.beginning : look.end;
+        const known = start.startsWith('OFFSET_') ? symbol[key] : start;
+        if (known === undefined)
+          throw new LoadError('KAFKA_LEADER', `partition ${key} has no offsets`, {
+            transient: true,
+          });
+        progress[key] = known;
+      }
+      const n = this.#concurrency(fact, partitions.length);
+      if (n <= 0) throw new LoadError('NO_BACKEND', 'no BE is alive', { transient: true });
+      if (this.#core.journal.head.jobs.get(jobId)?.epoch !== epoch) return;
+      const live = this.#jobs.get(jobId);
+      if (live !== undefined) {
+        live.latest = { ...look.end };
+        live.latestMs = clock.now();
+      }
+      await this.#core.append({
+        type: 'job.scheduled',
+        jobId,
+        partitions,
+        progress,
+        concurrency: n,
+        atMs: clock.now(),
+      });
+    } catch (error) {
+      await this.#scheduleFailed(jobId, epoch, error);
+      throw error;
+    }
+  }
+
+  async #scheduleFailed(jobId: number, epoch: number, error: unknown): Promise<void> {
+    const data = toErrorData(error);
+    const { clock } = this.#core;
+    const fact = this.#fact(jobId);
+    if (data.transient === true) {
+      const reason = reasonOf.waiting(data, clock.now());
+      if (fact.reason?.cause === reason.cause && fact.reason.message === reason.message) return;
+      await this.#ask(jobId, 'NEED_SCHEDULE', reason, epoch);
+      return;
+    }
+    await this.#ask(jobId, 'PAUSED', reasonOf.pausedBy(data, fact, clock.now()), epoch);
+  }
+
+  async #reconsider(jobId: number): Promise<void> {
+    const fact = this.#fact(jobId);
+    const n = this.#concurrency(fact, fact.partitions.length);
+    if (n <= 0 || n === fact.concurrency) return;
+    if (fact.state !== 'RUNNING' && fact.state !== 'UNSTABLE') return;
+    await this.#core.append({
+      type: 'job.scheduled',
+      jobId,
+      partitions: fact.partitions,
+      progress: {},
+      concurrency: n,
+      atMs: this.#core.clock.now(),
+    });
+  }
+
+  async #autoResume(jobId: number): Promise<void> {
+    const fact = this.#fact(jobId);
+    if (fact.state !== 'PAUSED') return;
+    await this.#ask(jobId, 'NEED_SCHEDULE', null, fact.epoch);
+  }
+
+  /** Looks for ends and new partitions, wakes tasks that have data, says what the others wait for. */
+  async #watch(live: LiveJob, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#core;
+    while (!signal.aborted && !this.#closed) {
+      const fact = this.#fact(live.jobId);
+      const epoch = fact.epoch;
+      const { source, properties } = fact.definition;
+      try {
+        const look = await this.#kernel.lookKafka(
+          {
+            kafka: this.#kernel.kafkaConfig(fact.dbId, source),
+            topic: source.topic,
+            partitions: fact.partitions,
+            want: source.pinned === null ? ['partitions', 'end'] : ['end'],
+          },
+          LOOK_TIMEOUT_MS,
+        );
+        if (signal.aborted) return;
+        live.latest = { ...live.latest, ...look.end };
+        live.latestMs = clock.now();
+        if (clears(fact, 'watch')) await this.#ask(live.jobId, 'RUNNING', null, epoch);
+        const fresh = look.partitions.filter((partition) => !fact.partitions.includes(partition));
+        if (source.pinned === null && fresh.length > 0) {
+          await this.#ask(
+            live.jobId,
+            'NEED_SCHEDULE',
+            reasonOf.newPartitions(fresh, clock.now()),
+            epoch,
+          );
+          return;
+        }
+        await this.#wake(live, properties.maxBatchIntervalS);
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#unstable(live.jobId, epoch, error, 'watch');
+      }
+      await sleep(clock, this.#kernel.configNumber('routine_load_poll_interval_ms'), signal);
+    }
+  }
+
+  async #unstable(
+    jobId: number,
+    epoch: number,
+    error: unknown,
+    by: 'watch' | 'task',
+  ): Promise<void> {
+    const fact = this.#core.journal.head.jobs.get(jobId);
+    if (fact === undefined || fact.epoch !== epoch) return;
+    const reason = reasonOf.unstable(toErrorData(error), by, this.#core.clock.now());
+    if (fact.state === 'UNSTABLE' && fact.reason?.cause === reason.cause) return;
+    await this.#ask(jobId, 'UNSTABLE', reason, epoch);
+  }
+
+  async #wake(live: LiveJob, intervalS: number): Promise<void> {
+    const { clock } = this.#core;
+    const fact = this.#fact(live.jobId);
+    for (const task of [...live.tasks.values()]) {
+      if (task.actor.getSnapshot().value !== 'waiting') continue;
+      task.lastScheduledMs = clock.now();
+      let ready = false;
+      for (const partition of task.partitions) {
+        const key = String(partition);
+        const latest = live.latest[key];
+        const next = fact.progress[key];
+        if (latest === undefined || next === undefined || next.startsWith('OFFSET_')) continue;
+        if (BigInt(latest) < BigInt(next)) {
+          const reason = reasonOf.beyondEnd(fact, key, next, latest, clock.now());
+          await this.#ask(live.jobId, 'PAUSED', reason, task.epoch);
+          return;
+        }
+        if (BigInt(latest) > BigInt(next)) ready = true;
+      }
+      if (ready) task.actor.send({ type: 'task.data' });
+      else {
+        task.actor.send({
+          type: 'task.idle',
+          message: `there is no new data in kafka, wait for ${intervalS} seconds to schedule again`,
+        });
+      }
+    }
+  }
+
+  /** routine-load.md 4.3: the partition at index j goes to task j mod n. */
+  #startTasks(live: LiveJob): void {
+    this.#dropTasks(live);
+    const fact = this.#fact(live.jobId);
+    for (let i = 0; i < fact.concurrency; i++) {
+      const partitions = fact.partitions.filter((_, j) => j % fact.concurrency === i);
+      this.#startTask(live, partitions, fact.epoch, 0, null, null);
+    }
+  }
+
+  #dropTasks(live: LiveJob): void {
+    for (const task of live.tasks.values()) {
+      task.abort.abort(new LoadError('TASK_DROPPED', 'the task was dropped', { transient: true }));
+      task.actor.stop();
+    }
+    live.tasks.clear();
+  }
+
+  #startTask(
+    live: LiveJob,
+    partitions: readonly number[],
+    epoch: number,
+    delayMs: number,
+    message: string | null,
+    preferred: string | null,
+  ): void {
+    const { clock, random } = this.#core;
+    const taskId = randomUuid(random);
+    let slot: { beId: string; incarnation: string } | null = null;
+    const free = () => {
+      if (slot !== null) this.#nodes.freeSlot(slot);
+      slot = null;
+    };
+    const task: LiveTask = {
+      taskId,
+      epoch,
+      partitions,
+      createdMs: clock.now(),
+      abort: new AbortController(),
+      lastScheduledMs: null,
+      executeStartMs: null,
+      txnId: -1,
+      txnStatus: 'UNKNOWN',
+      beId: null,
+      actor: createActor(
+        routineLoadTaskMachine.provide({
+          actors: {
+            takeSlot: fromPromise<{ beId: string; incarnation: string }, TaskContext>(async () => {
+              slot = this.#nodes.takeSlot(
+                this.#kernel.configNumber('max_routine_load_task_num_per_be'),
+                preferred,
+              );
+              return slot;
+            }),
+            run: fromPromise<TaskResult, TaskContext>(async ({ input }) => {
+              assert(input.slot !== null, 'K2: a task runs with a slot');
+              return this.#run(live, task, input.slot);
+            }),
+          },
+          actions: { freeSlot: free },
+        }),
+        {
+          id: `routine-load-task.${taskId}`,
+          clock,
+          input: { taskId, jobId: live.jobId, partitions, delayMs, message },
+        },
+      ),
+    };
+    task.abort.signal.addEventListener('abort', free, { once: true });
+    live.tasks.set(taskId, task);
+    task.actor.subscribe({
+      complete: () => {
+        const result = task.actor.getSnapshot().output ?? { kind: 'dropped' as const };
+        void this.#taskEnded(live, task, result);
+      },
+    });
+    task.actor.start();
+  }
+
+  async #taskEnded(live: LiveJob, task: LiveTask, result: TaskResult): Promise<void> {
+    if (!live.tasks.delete(task.taskId) || result.kind === 'dropped') return;
+    const fact = this.#core.journal.head.jobs.get(live.jobId);
+    if (fact === undefined || fact.epoch !== task.epoch) return;
+    if (result.kind !== 'aborted') {
+      live.failures = 0;
+      if (clears(fact, 'task')) await this.#ask(live.jobId, 'RUNNING', null, task.epoch);
+      const pause = this.#kernel.configNumber('routine_load_commit_interval_min_ms');
+      this.#renew(live, task, pause, null);
+      return;
+    }
+    live.failures += 1;
+    const data = toErrorData(result.cause);
+    const message = `previous task aborted because of ${data.message}`;
+    const delayMs = Math.min(250 * 2 ** Math.min(live.failures, 8), 10_000);
+    this.#renew(live, task, delayMs, message);
+    if (data.code === 'TASK_DROPPED') return;
+    const pause = reasonOf.afterAbort(data, fact, this.#core.clock.now());
+    if (pause !== null) await this.#ask(live.jobId, 'PAUSED', pause, task.epoch);
+    else await this.#unstable(live.jobId, task.epoch, result.cause, 'task');
+  }
+
+  #renew(live: LiveJob, task: LiveTask, delayMs: number, message: string | null): void {
+    const fact = this.#core.journal.head.jobs.get(live.jobId);
+    if (this.#closed || fact === undefined || fact.epoch !== task.epoch) return;
+    this.#startTask(live, task.partitions, task.epoch, delayMs, message, task.beId);
+  }
+
+  async #run(
+    live: LiveJob,
+    task: LiveTask,
+    slot: { beId: string; incarnation: string },
+  ): Promise<TaskResult> {
+    const { clock, journal } = this.#core;
+    const fact = this.#fact(live.jobId);
+    const table = journal.head.tables.get(fact.tableId);
+    if (table === undefined) throw new LoadError('TABLE_DROPPED', 'the table was dropped');
+    const txnId = this.#txns.nextTxnId();
+    const label = `${fact.name}-${fact.jobId}-${task.taskId}`;
+    const beginMs = clock.now();
+    task.executeStartMs = beginMs;
+    task.beId = slot.beId;
+    task.txnId = txnId;
+    task.txnStatus = 'PREPARE';
+    const { properties } = fact.definition;
+    let empty = false;
+    const outcome = await this.#txns.run(
+      {
+        txnId,
+        prepare: async (signal) => {
+          const reply = await this.#nodes.request<TaskRunReply>(
+            slot,
+            'task-run',
+            this.#request(fact, table, task, txnId, label),
+            { timeoutMs: properties.taskTimeoutSecond * 1000, signal },
+          );
+          if (reply.kind === 'empty') {
+            empty = true;
+            return null;
+          }
+          live.latest = { ...live.latest, ...reply.ends };
+          checkRatio(reply.counts, properties.maxFilterRatio, reply.rejects);
+          task.txnStatus = 'PREPARED';
+          return {
+            txnId,
+            attempt: 1,
+            dbId: fact.dbId,
+            tableId: table.tableId,
+            schemaId: table.schema.schemaId,
+            label,
+            source: 'routine_load' as const,
+            job: { jobId: fact.jobId, epoch: task.epoch, taskId: task.taskId },
+            votes: reply.votes,
+            progress: reply.progress,
+            timestamps: reply.timestamps,
+            counts: reply.counts,
+            rejects: reply.rejects,
+            beginMs,
+          };
+        },
+        abort: () => this.#tellAbort(txnId, empty),
+      },
+      task.abort.signal,
+    );
+    if (empty) return { kind: 'empty' };
+    if (!outcome.committed) {
+      await this.#recordAbort(fact.jobId, txnId, label, slot.beId, outcome.cause);
+      return { kind: 'aborted', cause: outcome.cause };
+    }
+    task.txnStatus = 'COMMITTED';
+    await outcome.visible;
+    return { kind: 'visible' };
+  }
+
+  async #tellAbort(txnId: number, empty: boolean): Promise<void> {
+    if (empty) return;
+    const message: AbortMessage = { fe: this.#core.stamp(), txnId, attempt: 1 };
+    await Promise.all(
+      this.#nodes
+        .alive()
+        .map((be) =>
+          this.#nodes.request(be, 'abort', message, { timeoutMs: 2_000 }).catch(() => undefined),
+        ),
+    );
+  }
+
+  async #recordAbort(
+    jobId: number,
+    txnId: number,
+    label: string,
+    beId: string,
+    cause: unknown,
+  ): Promise<void> {
+    const data = toErrorData(cause);
+    if (data.code === 'TASK_DROPPED') return;
+    const atMs = this.#core.clock.now();
+    const count = Number(data.details?.['rejects'] ?? 0);
+    const rejects: RejectRef | null =
+      count > 0 ? { txnId, beId, label, count, aborted: true, atMs } : null;
+    await this.#core.append({
+      type: 'task.aborted',
+      jobId,
+      txnId,
+      message: `[${new Date(atMs).toISOString()}] ${data.message}`,
+      rejects,
+      atMs,
+    });
+  }
+
+  #request(
+    fact: JobFact,
+    table: TableFact,
+    task: LiveTask,
+    txnId: number,
+    label: string,
+  ): TaskRunRequest {
+    const { clock, random } = this.#core;
+    const { properties, source } = fact.definition;
+    const context = { timezone: properties.timezone, nowMs: clock.now(), seed: randomUuid(random) };
+    const plan = planLoad(table, fact.definition, context);
+    return {
+      fe: this.#core.stamp(),
+      txnId,
+      attempt: 1,
+      label,
+      kafka: this.#kernel.kafkaConfig(fact.dbId, source),
+      topic: source.topic,
+      groupId: source.custom['group.id'] ?? fact.name,
+      ranges: task.partitions.map((partition) => {
+        const from = fact.progress[String(partition)];
+        assert(
+          from !== undefined && !from.startsWith('OFFSET_'),
+          'a task starts at a resolved offset',
+        );
+        return { partition, from };
+      }),
+      limits: {
+        bytesMax: this.#kernel.configNumber('max_routine_load_batch_size'),
+        consumeMs: Math.min(properties.taskConsumeSecond, properties.maxBatchIntervalS) * 1000,
+      },
+      format: plan.format,
+      fields: plan.fields,
+      transform: {
+        schema: table.schema,
+        sources: plan.sources,
+        strict: plan.strict,
+        context,
+        ...(plan.where === undefined ? {} : { where: plan.where }),
+      },
+      target: placeTarget(table, this.#core),
+      rejectsMax: REJECTS_MAX,
+    };
+  }
+}
+
+/** The table's tablets with the BEs that keep them now. */
+export function placeTarget(table: TableFact, core: FeCore): LoadTarget {
+  const { head } = core.journal;
+  return {
+    tableId: table.tableId,
+    buckets: table.buckets,
+    tablets: table.tablets.map((tablet) => {
+      const fact = head.tablets.get(tablet.tabletId);
+      const be = head.bes.get(tablet.beId);
+      if (fact?.damaged) {
+        throw new LoadError(
+          'TABLET_DAMAGED',
+          `tablet ${tablet.tabletId} is damaged: ${fact.damaged}`,
+          {
+            hint: 'DROP or TRUNCATE the table to give its tablets up',
+          },
+        );
+      }
+      if (be === undefined || be.dropped) {
+        throw new LoadError('BE_LOST', `BE "${tablet.beId}" of tablet ${tablet.tabletId} is gone`);
+      }
+      return { ...tablet, incarnation: be.incarnation };
+    }),
+  };
+}
+
+/** `filter.exact`: the ratio is of error rows among those that WHERE chose; 1 turns it off. */
+function checkRatio(
+  counts: { loaded: number; filtered: number },
+  ratio: number,
+  rejects: { count: number } | null,
+): void {
+  const total = counts.loaded + counts.filtered;
+  if (ratio >= 1 || total === 0 || counts.filtered / total <= ratio) return;
+  throw new LoadError(
+    'TOO_MANY_FILTERED_ROWS',
+    `too many filtered rows: ${counts.filtered} of ${total}, max_filter_ratio is ${ratio}`,
+    { details: { filtered: counts.filtered, total, rejects: rejects?.count ?? 0 } },
+  );
+}

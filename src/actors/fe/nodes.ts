@@ -1,0 +1,318 @@
+/**
+ * The FE's view of its BEs: registration, heart-beats, slots. One be-node actor per BE.
+ *
+ *   I4. Registration: D4 check, promise (the BE's), answers to in-doubt questions, reconciliation of tablets.
+ *   D4. A BE behind our facts has its tablets marked damaged; while we are behind a BE we decide nothing.
+ */
+import { type Actor, createActor } from 'xstate';
+import { LoadError } from '../../base/errors.ts';
+import { beNodeMachine } from '../../machines/be-node.ts';
+import type { Bus, Subscription } from '../../protocol/bus.types.ts';
+import type {
+  AskReply,
+  AskRequest,
+  BeatReply,
+  BeatRequest,
+  HelloReply,
+  HelloRequest,
+  Outcome,
+  RegisterReply,
+  RegisterRequest,
+} from '../messages.ts';
+import { beSubject } from '../messages.ts';
+import type { BackendView } from './fe.types.ts';
+import type { FeCore } from './fe-core.ts';
+
+const BEAT_MS = 500;
+const LOST_MS = 3_000;
+const PROBE_MS = 60_000;
+
+interface Node {
+  readonly actor: Actor<typeof beNodeMachine>;
+  lastBeatMs: number | null;
+  registeredMs: number;
+  name: string;
+}
+
+export class Nodes {
+  readonly #core: FeCore;
+  readonly #bus: Bus;
+  readonly #nodes = new Map<string, Node>();
+  readonly #subscriptions: Subscription[] = [];
+  readonly #listeners = new Set<() => void>();
+  /** Sequences of the BEs as replayed at open, before this FE's first entry: what D4 compares with. */
+  readonly #replayedSeq: ReadonlyMap<string, number>;
+  /** Transactions that are prepared or queued now: `undecided` to whoever asks (C2). */
+  readonly live = new Set<number>();
+  /** Why this FE may not decide (D4), or null. */
+  behind: string | null = null;
+
+  constructor(core: FeCore, bus: Bus, replayedSeq: ReadonlyMap<string, number>) {
+    this.#core = core;
+    this.#bus = bus;
+    this.#replayedSeq = replayedSeq;
+    this.#subscriptions.push(
+      bus.respond('fe.hello', (body) => this.#hello(body as HelloRequest)),
+      bus.respond('fe.register', (body) => this.#register(body as RegisterRequest)),
+      bus.respond('fe.beat', (body) => this.#beat(body as BeatRequest)),
+      bus.respond('fe.ask', (body) => this.#ask(body as AskRequest)),
+    );
+  }
+
+  /** Called when a BE came, went, or freed a slot. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  backends(): BackendView[] {
+    return [...this.#core.journal.durable.bes.values()]
+      .filter((be) => !be.dropped)
+      .map((be) => {
+        const node = this.#nodes.get(be.beId);
+        const snapshot = node?.actor.getSnapshot();
+        return {
+          beId: be.beId,
+          name: be.name,
+          incarnation: be.incarnation,
+          alive: snapshot?.value === 'alive',
+          slotsUsed: snapshot?.context.slotsUsed ?? 0,
+          lastBeatMs: node?.lastBeatMs ?? null,
+          registeredMs: be.registeredMs,
+        };
+      });
+  }
+
+  alive(): BackendView[] {
+    return this.backends().filter((be) => be.alive);
+  }
+
+  isAlive(beId: string, incarnation?: string): boolean {
+    return this.alive().some(
+      (be) => be.beId === beId && (incarnation === undefined || be.incarnation === incarnation),
+    );
+  }
+
+  /** The alive BE with the fewest tasks; the preferred one first among equals (N1). */
+  takeSlot(slotsMax: number, preferred: string | null): { beId: string; incarnation: string } {
+    const free = this.alive()
+      .filter((be) => be.slotsUsed < slotsMax)
+      .sort(
+        (a, b) =>
+          a.slotsUsed - b.slotsUsed ||
+          Number(b.beId === preferred) - Number(a.beId === preferred) ||
+          a.name.localeCompare(b.name),
+      );
+    const chosen = free[0];
+    if (chosen === undefined) {
+      throw new LoadError(
+        'NO_SLOT',
+        `failed to allocate be slot, wait for 1 second to schedule again, you can set max_routine_load_task_num_per_be bigger in fe.conf, current value is ${slotsMax}`,
+        { transient: true },
+      );
+    }
+    this.#nodes.get(chosen.beId)?.actor.send({ type: 'slot.taken' });
+    return { beId: chosen.beId, incarnation: chosen.incarnation };
+  }
+
+  freeSlot(slot: { beId: string; incarnation: string }): void {
+    const node = this.#nodes.get(slot.beId);
+    if (node?.actor.getSnapshot().context.incarnation !== slot.incarnation) return;
+    node.actor.send({ type: 'slot.freed' });
+    this.#changed();
+  }
+
+  /** A request that failed because nobody answers: the BE is gone without waiting for its silence. */
+  suspect(beId: string, incarnation: string): void {
+    this.#nodes.get(beId)?.actor.send({ type: 'be.gone', incarnation });
+  }
+
+  close(): void {
+    for (const subscription of this.#subscriptions) subscription.close();
+    for (const { actor } of this.#nodes.values()) actor.stop();
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  #hello(request: HelloRequest): HelloReply {
+    const { journal, stamp, clusterId } = this.#core;
+    const { promise } = request;
+    const be = journal.durable.bes.get(request.beId);
+    const reply = { fe: stamp(), clusterId };
+    if (be?.dropped) return { ...reply, knowsPromise: true, refused: 'this BE was dropped' };
+    const knowsPromise =
+      promise === null || journal.durable.epochs[promise.epoch] === promise.incarnation;
+    if (knowsPromise && promise !== null && promise.feSeq > journal.durableSeq) {
+      this.behind = `BE "${request.name}" has seen entry ${promise.feSeq} of this FE, whose journal ends at ${journal.durableSeq}`;
+      this.#core.log.write('error', 'this FE lost a tail of its journal and decides nothing', {
+        beId: request.beId,
+        reason: this.behind,
+      });
+      return { ...reply, knowsPromise: true, refused: this.behind };
+    }
+    return { ...reply, knowsPromise };
+  }
+
+  async #register(request: RegisterRequest): Promise<RegisterReply> {
+    const core = this.#core;
+    const { journal, clock } = core;
+    if (request.promise?.incarnation !== journal.durable.incarnation) {
+      throw new LoadError('EPOCH_STALE', 'the promise is for another FE: say hello again', {
+        transient: true,
+      });
+    }
+    const atMs = clock.now();
+    const damaged = this.#behindFacts(request);
+    if (damaged.length > 0) {
+      const [first] = damaged;
+      await core.append({
+        type: 'tablets.damaged',
+        beId: request.beId,
+        tabletIds: damaged.map(({ tabletId }) => tabletId),
+        reason: first?.reason ?? '',
+        atMs,
+      });
+    }
+    await core.append({
+      type: 'be.registered',
+      beId: request.beId,
+      name: request.name,
+      incarnation: request.incarnation,
+      seq: request.beSeq,
+      atMs,
+    });
+    const node = this.#node(request.beId);
+    node.name = request.name;
+    node.registeredMs = atMs;
+    node.lastBeatMs = atMs;
+    node.actor.send({ type: 'be.registered', incarnation: request.incarnation });
+    this.#changed();
+    return {
+      fe: core.stamp(),
+      outcomes: request.inDoubt.map(({ txnId }) => ({ txnId, outcome: this.outcome(txnId) })),
+      drop: request.tablets
+        .map(({ tabletId }) => tabletId)
+        .filter((tabletId) => !journal.durable.tablets.has(tabletId)),
+      damaged,
+      beatMs: BEAT_MS,
+    };
+  }
+
+  /** D4: an older copy of a BE's directory, or a lost tail. */
+  #behindFacts(request: RegisterRequest): { tabletId: number; reason: string }[] {
+    const { durable } = this.#core.journal;
+    const expected = this.#replayedSeq.get(request.beId) ?? durable.bes.get(request.beId)?.seq ?? 0;
+    const held = new Map(request.tablets.map((tablet) => [tablet.tabletId, tablet.version]));
+    const damaged: { tabletId: number; reason: string }[] = [];
+    for (const tablet of durable.tablets.values()) {
+      if (tablet.beId !== request.beId || tablet.damaged !== null) continue;
+      const found = held.get(tablet.tabletId) ?? 1;
+      if (tablet.visible > found) {
+        const reason = `BE "${request.name}" holds version ${found} of tablet ${tablet.tabletId}, version ${tablet.visible} was visible (its journal ends at ${request.beSeq}, ${expected} was seen)`;
+        damaged.push({ tabletId: tablet.tabletId, reason });
+      }
+    }
+    return damaged;
+  }
+
+  #beat(request: BeatRequest): BeatReply {
+    const { journal, stamp, clock } = this.#core;
+    const node = this.#nodes.get(request.beId);
+    const known =
+      node !== undefined &&
+      node.actor.getSnapshot().value === 'alive' &&
+      node.actor.getSnapshot().context.incarnation === request.incarnation &&
+      request.epoch === journal.durable.epoch;
+    if (known) {
+      node.lastBeatMs = clock.now();
+      node.actor.send({ type: 'be.beat', incarnation: request.incarnation });
+    }
+    return { fe: stamp(), register: !known, drop: [] };
+  }
+
+  #ask(request: AskRequest): AskReply {
+    if (!this.isAlive(request.beId, request.incarnation)) {
+      throw new LoadError('NOT_REGISTERED', 'only a registered BE is answered', {
+        transient: true,
+      });
+    }
+    return {
+      fe: this.#core.stamp(),
+      outcomes: request.txnIds.map((txnId) => ({ txnId, outcome: this.outcome(txnId) })),
+    };
+  }
+
+  /** C2: presumed abort, once replay is complete. */
+  outcome(txnId: number): Outcome {
+    const { durable, head } = this.#core.journal;
+    const txn = durable.txns.get(txnId);
+    if (txn !== undefined) {
+      const { attempt, versions } = txn.commit;
+      return { kind: 'committed', attempt, versions };
+    }
+    if (this.live.has(txnId) || head.txns.has(txnId)) return { kind: 'undecided' };
+    // A visible one has every participant's acknowledgement: whoever asks about it lost its own (C2).
+    if (durable.labels.has(txnId)) {
+      return { kind: 'committed', attempt: 1, versions: [] };
+    }
+    return { kind: 'aborted' };
+  }
+
+  #node(beId: string): Node {
+    const known = this.#nodes.get(beId);
+    if (known !== undefined) return known;
+    const actor = createActor(beNodeMachine, {
+      id: `be-node.${beId}`,
+      input: { beId, lostMs: LOST_MS },
+      clock: this.#core.clock,
+    });
+    let before = '';
+    actor.subscribe((snapshot) => {
+      const value = String(snapshot.value);
+      if (value === before) return;
+      before = value;
+      this.#core.log.write('info', 'BE changed', { beId, state: value });
+      this.#changed();
+    });
+    actor.start();
+    const node: Node = { actor, lastBeatMs: null, registeredMs: 0, name: beId };
+    this.#nodes.set(beId, node);
+    return node;
+  }
+
+  /**
+   * A request that is given up as soon as the BE is lost: nobody waits a whole task timeout for the dead.
+   * `abandon` also ends it (a dropped task).
+   */
+  async request<T>(
+    to: { beId: string; incarnation: string },
+    verb: string,
+    body: unknown,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<T> {
+    const gone = new AbortController();
+    const stop = this.onChange(() => {
+      if (!this.isAlive(to.beId, to.incarnation)) gone.abort();
+    });
+    const signal =
+      options.signal === undefined ? gone.signal : AbortSignal.any([gone.signal, options.signal]);
+    try {
+      return await this.#bus.request<T>(beSubject(to.beId, to.incarnation, verb), body, {
+        timeoutMs: options.timeoutMs ?? PROBE_MS,
+        signal,
+      });
+    } catch (error) {
+      if (gone.signal.aborted) {
+        throw new LoadError('BE_LOST', `BE "${to.beId}" was lost during ${verb}`, {
+          transient: true,
+          details: { beId: to.beId },
+        });
+      }
+      throw error;
+    } finally {
+      stop();
+    }
+  }
+}
