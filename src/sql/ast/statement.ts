@@ -2,8 +2,9 @@
  * Statements as parsed: what was written, nothing checked against the catalog. One kind per statement;
  * src/sql/statements has one file per kind that runs it.
  */
-import type { ColumnDefault, KeyModel, AggFunction } from '../../base/table-schema.ts';
+
 import type { SqlType } from '../../base/sql-type.ts';
+import type { AggFunction, ColumnDefault, KeyModel } from '../../base/table-schema.ts';
 import type { Expr } from './expr.ts';
 import type { OrderItem, Select, TableName } from './select.ts';
 
