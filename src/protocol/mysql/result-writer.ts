@@ -3,6 +3,7 @@ import type { Column, ColumnBatch } from '../../base/column-batch.ts';
 import { isNull } from '../../base/column-batch.ts';
 import type { SqlType } from '../../base/sql-type.ts';
 import type { ResultColumn } from '../../engine/engine.types.ts';
+import { valueText } from '../../formats/value-text.ts';
 import type { BatchResult, StatementResult, TextResult } from './mysql.types.ts';
 import type { PacketStream } from './packet-stream.ts';
 import { writeColumnDefinition } from './packets/column-definition.ts';
@@ -10,7 +11,6 @@ import { writeDefinitionsEnd, writeRowsEnd } from './packets/eof.ts';
 import { writeOk } from './packets/ok.ts';
 import type { PacketWriter } from './packets/packet-writer.ts';
 import { type RowValue, writeBinaryRow, writeTextRow } from './packets/row.ts';
-import { valueText } from './value-text.ts';
 
 const FLUSH_BYTES = 128 * 1024;
 

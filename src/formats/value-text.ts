@@ -1,6 +1,6 @@
 /** A typed value as the text protocol shows it. */
-import { type Column, isNull } from '../../base/column-batch.ts';
-import type { SqlType } from '../../base/sql-type.ts';
+import { type Column, isNull } from '../base/column-batch.ts';
+import type { SqlType } from '../base/sql-type.ts';
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const DAY_MS = 86_400_000;

@@ -1,0 +1,185 @@
+/**
+ * Text to typed values (semantics.md 2.3–2.9).
+ *
+ *   reader  Path A: a field goes straight into its column; `1.9` is the INT 1
+ *   cast    Path B: SQL's CAST; `1.9` as INT is NULL
+ */
+import type { BytesColumn, Column } from '../../base/column-batch.ts';
+import { type SqlType, STRING_LENGTH } from '../../base/sql-type.ts';
+import { type ColumnBuilder, createBuilder } from '../column-builder.ts';
+import { parseDatetime } from './date.ts';
+import { parseDecimal } from './decimal.ts';
+import { type Span, smallInteger, trim, wholeNumber } from './integer.ts';
+import { normalJson } from './json-text.ts';
+
+export type CastMode = 'reader' | 'cast';
+/** False: the text does not convert, and nothing was appended. */
+export type TextAppender = (
+  builder: ColumnBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+) => boolean;
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+const latin = (bytes: Uint8Array, start: number, end: number) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+const DAY_MICROS = 86_400_000_000n;
+const NUMBER = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
+
+const RANGES: Readonly<Partial<Record<SqlType['name'], readonly [bigint, bigint]>>> = {
+  TINYINT: [-128n, 127n],
+  SMALLINT: [-32_768n, 32_767n],
+  INT: [-2_147_483_648n, 2_147_483_647n],
+  BIGINT: [-(2n ** 63n), 2n ** 63n - 1n],
+  LARGEINT: [-(2n ** 127n), 2n ** 127n - 1n],
+};
+
+/** Blanks around are no part of a number or a date. */
+function trimmed(
+  parse: (builder: ColumnBuilder, bytes: Uint8Array, start: number, end: number) => boolean,
+): TextAppender {
+  const span: Span = { start: 0, end: 0 };
+  return (builder, bytes, start, end) => {
+    span.start = start;
+    span.end = end;
+    trim(bytes, span);
+    if (span.start === span.end) return false;
+    return parse(builder, bytes, span.start, span.end);
+  };
+}
+
+function integerAppender(type: SqlType, mode: CastMode): TextAppender {
+  const [low, high] = RANGES[type.name] ?? [0n, 0n];
+  const big = type.name === 'BIGINT' || type.name === 'LARGEINT';
+  const lowSmall = Number(low);
+  const highSmall = Number(high);
+  return trimmed((builder, bytes, start, end) => {
+    const small = smallInteger(bytes, start, end);
+    if (!Number.isNaN(small)) {
+      if (small < lowSmall || small > highSmall) return false;
+      if (big) builder.appendBig(BigInt(small));
+      else builder.appendInt(small);
+      return true;
+    }
+    const value = wholeNumber(latin(bytes, start, end), mode === 'reader');
+    if (value === undefined || value < low || value > high) return false;
+    if (big) builder.appendBig(value);
+    else builder.appendInt(Number(value));
+    return true;
+  });
+}
+
+function floatAppender(mode: CastMode, single: boolean): TextAppender {
+  return trimmed((builder, bytes, start, end) => {
+    const small = smallInteger(bytes, start, end);
+    if (!Number.isNaN(small)) {
+      builder.appendDouble(small);
+      return true;
+    }
+    const text = latin(bytes, start, end);
+    if (NUMBER.test(text)) {
+      const value = single ? Math.fround(Number(text)) : Number(text);
+      if (!Number.isFinite(value)) return false;
+      builder.appendDouble(value);
+      return true;
+    }
+    const special = /^([+-]?)(inf|nan)/i.exec(text);
+    if (mode === 'cast' || special === null) return false;
+    const value = special[2]?.toLowerCase() === 'nan' ? Number.NaN : Number.POSITIVE_INFINITY;
+    builder.appendDouble(special[1] === '-' ? -value : value);
+    return true;
+  });
+}
+
+const booleanAppender: TextAppender = trimmed((builder, bytes, start, end) => {
+  const text = latin(bytes, start, end);
+  const word = text.toLowerCase();
+  if (word === 'true' || word === 'false') builder.appendInt(word === 'true' ? 1 : 0);
+  else if (NUMBER.test(text)) builder.appendInt(Number(text) === 0 ? 0 : 1);
+  else return false;
+  return true;
+});
+
+function textAppenderOf(type: SqlType): TextAppender {
+  const length = type.length ?? (type.name === 'CHAR' ? 1 : STRING_LENGTH);
+  return (builder, bytes, start, end) => {
+    if (end - start > length) return false;
+    builder.appendBytes(bytes, start, end);
+    return true;
+  };
+}
+
+/** `strict` refuses dates with text behind them. */
+export function textAppender(
+  type: SqlType,
+  strict: boolean,
+  mode: CastMode = 'reader',
+): TextAppender {
+  switch (type.name) {
+    case 'BOOLEAN':
+      return booleanAppender;
+    case 'TINYINT':
+    case 'SMALLINT':
+    case 'INT':
+    case 'BIGINT':
+    case 'LARGEINT':
+      return integerAppender(type, mode);
+    case 'FLOAT':
+    case 'DOUBLE':
+      return floatAppender(mode, type.name === 'FLOAT');
+    case 'DECIMAL': {
+      const precision = type.precision ?? 10;
+      const scale = type.scale ?? 0;
+      return trimmed((builder, bytes, start, end) => {
+        const value = parseDecimal(latin(bytes, start, end), precision, scale);
+        if (value === undefined) return false;
+        builder.appendBig(value);
+        return true;
+      });
+    }
+    case 'DATE':
+      return trimmed((builder, bytes, start, end) => {
+        const micros = parseDatetime(latin(bytes, start, end), strict);
+        if (micros === undefined) return false;
+        builder.appendInt(
+          Number((micros - (((micros % DAY_MICROS) + DAY_MICROS) % DAY_MICROS)) / DAY_MICROS),
+        );
+        return true;
+      });
+    case 'DATETIME':
+      return trimmed((builder, bytes, start, end) => {
+        const micros = parseDatetime(latin(bytes, start, end), strict);
+        if (micros === undefined) return false;
+        builder.appendBig(micros);
+        return true;
+      });
+    case 'JSON':
+      return (builder, bytes, start, end) => {
+        const json = normalJson(decoder.decode(bytes.subarray(start, end)));
+        if (json === undefined) return false;
+        builder.appendText(json);
+        return true;
+      };
+    case 'CHAR':
+    case 'VARCHAR':
+      return textAppenderOf(type);
+  }
+}
+
+/** A whole column of texts; what does not convert is NULL. */
+export function castTextColumn(
+  column: BytesColumn,
+  rows: number,
+  type: SqlType,
+  mode: CastMode,
+): Column {
+  const builder = createBuilder(type, rows);
+  const append = textAppender(type, false, mode);
+  const { offsets, data, valid } = column;
+  for (let row = 0; row < rows; row++) {
+    const known = valid === null || valid[row] !== 0;
+    if (!known || !append(builder, data, offsets[row]!, offsets[row + 1]!)) builder.appendNull();
+  }
+  return builder.finish();
+}

@@ -1,0 +1,281 @@
+/** Growing columns, and what is done with whole ones: joining, cutting, gathering. */
+import { assert } from '../base/assert.ts';
+import {
+  type Column,
+  type ColumnBatch,
+  type ColumnKind,
+  columnKind,
+} from '../base/column-batch.ts';
+import type { SqlType } from '../base/sql-type.ts';
+
+type Values = Int8Array | Int16Array | Int32Array | BigInt64Array | Float32Array | Float64Array;
+
+function allocate(kind: ColumnKind, rows: number): Values {
+  switch (kind) {
+    case 'i8':
+      return new Int8Array(rows);
+    case 'i16':
+      return new Int16Array(rows);
+    case 'i32':
+      return new Int32Array(rows);
+    case 'i64':
+      return new BigInt64Array(rows);
+    case 'i128':
+      return new BigInt64Array(2 * rows);
+    case 'f32':
+      return new Float32Array(rows);
+    case 'f64':
+      return new Float64Array(rows);
+    case 'bytes':
+      return new Int8Array(0);
+  }
+}
+
+const LOW_64 = (1n << 64n) - 1n;
+
+/** One column in the making. The caller appends what fits the kind; a wrong call is a mistake of ours. */
+export class ColumnBuilder {
+  readonly kind: ColumnKind;
+  #rows = 0;
+  #values: Values;
+  #valid: Uint8Array;
+  #nulls = 0;
+  #offsets: Uint32Array;
+  #data: Uint8Array;
+  #end = 0;
+
+  constructor(kind: ColumnKind, capacity: number) {
+    this.kind = kind;
+    this.#values = allocate(kind, capacity);
+    this.#valid = new Uint8Array(capacity);
+    this.#offsets = new Uint32Array(kind === 'bytes' ? capacity + 1 : 0);
+    this.#data = new Uint8Array(kind === 'bytes' ? capacity * 16 : 0);
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  appendNull(): void {
+    const row = this.#grow();
+    this.#valid[row] = 0;
+    this.#nulls += 1;
+    if (this.kind === 'bytes') this.#offsets[row + 1] = this.#end;
+    else if (this.kind === 'i128') {
+      (this.#values as BigInt64Array)[2 * row] = 0n;
+      (this.#values as BigInt64Array)[2 * row + 1] = 0n;
+    } else if (this.kind === 'i64') (this.#values as BigInt64Array)[row] = 0n;
+    else (this.#values as Float64Array)[row] = 0;
+  }
+
+  /** i8, i16, i32 */
+  appendInt(value: number): void {
+    (this.#values as Int32Array)[this.#grow()] = value;
+  }
+
+  /** i64, i128 */
+  appendBig(value: bigint): void {
+    const row = this.#grow();
+    const words = this.#values as BigInt64Array;
+    if (this.kind === 'i64') words[row] = value;
+    else {
+      words[2 * row] = BigInt.asIntN(64, value & LOW_64);
+      words[2 * row + 1] = value >> 64n;
+    }
+  }
+
+  /** f32, f64 */
+  appendDouble(value: number): void {
+    (this.#values as Float64Array)[this.#grow()] = value;
+  }
+
+  appendBytes(bytes: Uint8Array, start = 0, end = bytes.length): void {
+    const row = this.#grow();
+    const length = end - start;
+    if (this.#end + length > this.#data.length) this.#growData(length);
+    if (length < 24) {
+      for (let i = start, at = this.#end; i < end; i++, at++) this.#data[at] = bytes[i]!;
+    } else {
+      this.#data.set(bytes.subarray(start, end), this.#end);
+    }
+    this.#end += length;
+    this.#offsets[row + 1] = this.#end;
+  }
+
+  appendText(text: string): void {
+    this.appendBytes(Buffer.from(text, 'utf8'));
+  }
+
+  /** Takes back what was appended beyond so many rows. */
+  truncate(rows: number): void {
+    for (let row = rows; row < this.#rows; row++) if (this.#valid[row] === 0) this.#nulls -= 1;
+    this.#rows = Math.min(rows, this.#rows);
+    if (this.kind === 'bytes') this.#end = this.#offsets[this.#rows] ?? 0;
+  }
+
+  /** The column; the builder is not to be used afterwards. */
+  finish(): Column {
+    const rows = this.#rows;
+    const valid = this.#nulls === 0 ? null : this.#valid.slice(0, rows);
+    if (this.kind === 'bytes') {
+      return {
+        kind: 'bytes',
+        valid,
+        offsets: this.#offsets.slice(0, rows + 1),
+        data: this.#data.slice(0, this.#end),
+      };
+    }
+    const words = this.kind === 'i128' ? 2 * rows : rows;
+    return { kind: this.kind, valid, values: this.#values.slice(0, words) } as Column;
+  }
+
+  #grow(): number {
+    const row = this.#rows++;
+    if (row >= this.#valid.length) this.#growRows();
+    this.#valid[row] = 1;
+    return row;
+  }
+
+  #growRows(): void {
+    const capacity = Math.max(64, this.#valid.length * 2);
+    const valid = new Uint8Array(capacity);
+    valid.set(this.#valid);
+    this.#valid = valid;
+    if (this.kind === 'bytes') {
+      const offsets = new Uint32Array(capacity + 1);
+      offsets.set(this.#offsets);
+      this.#offsets = offsets;
+      return;
+    }
+    const values = allocate(this.kind, capacity);
+    (values as Float64Array).set(this.#values as Float64Array);
+    this.#values = values;
+  }
+
+  #growData(length: number): void {
+    const needed = this.#end + length;
+    assert(needed < 2 ** 32, 'a column holds less than 4 GiB');
+    const data = new Uint8Array(Math.max(1024, needed, this.#data.length * 2));
+    data.set(this.#data.subarray(0, this.#end));
+    this.#data = data;
+  }
+}
+
+export function createBuilder(type: SqlType, capacity = 1024): ColumnBuilder {
+  return new ColumnBuilder(columnKind(type), capacity);
+}
+
+export function emptyBatch(types: readonly SqlType[]): ColumnBatch {
+  return { rows: 0, columns: types.map((type) => createBuilder(type, 0).finish()) };
+}
+
+/** The value of an i128 column. */
+export function bigAt(values: BigInt64Array, row: number): bigint {
+  return (values[2 * row + 1]! << 64n) | BigInt.asUintN(64, values[2 * row]!);
+}
+
+/** Chosen rows in the order given; a row may be named twice. */
+export function takeColumn(column: Column, rows: Uint32Array): Column {
+  const n = rows.length;
+  let valid: Uint8Array | null = null;
+  if (column.valid !== null) {
+    valid = new Uint8Array(n);
+    let all = true;
+    for (let i = 0; i < n; i++) {
+      const one = column.valid[rows[i]!]!;
+      valid[i] = one;
+      if (one === 0) all = false;
+    }
+    if (all) valid = null;
+  }
+  if (column.kind === 'bytes') {
+    const { offsets: from, data: source } = column;
+    const offsets = new Uint32Array(n + 1);
+    let end = 0;
+    for (let i = 0; i < n; i++) {
+      const row = rows[i]!;
+      end += from[row + 1]! - from[row]!;
+      offsets[i + 1] = end;
+    }
+    const data = new Uint8Array(end);
+    for (let i = 0; i < n; i++) {
+      const row = rows[i]!;
+      data.set(source.subarray(from[row]!, from[row + 1]!), offsets[i]!);
+    }
+    return { kind: 'bytes', valid, offsets, data };
+  }
+  if (column.kind === 'i128') {
+    const values = new BigInt64Array(2 * n);
+    for (let i = 0; i < n; i++) {
+      values[2 * i] = column.values[2 * rows[i]!]!;
+      values[2 * i + 1] = column.values[2 * rows[i]! + 1]!;
+    }
+    return { kind: 'i128', valid, values };
+  }
+  const values = allocate(column.kind, n) as Float64Array;
+  const source = column.values as Float64Array;
+  for (let i = 0; i < n; i++) values[i] = source[rows[i]!]!;
+  return { kind: column.kind, valid, values } as unknown as Column;
+}
+
+export function takeRows(batch: ColumnBatch, rows: Uint32Array): ColumnBatch {
+  return { rows: rows.length, columns: batch.columns.map((column) => takeColumn(column, rows)) };
+}
+
+export function sliceBatch(batch: ColumnBatch, from: number, to: number): ColumnBatch {
+  const rows = new Uint32Array(to - from);
+  for (let i = 0; i < rows.length; i++) rows[i] = from + i;
+  return takeRows(batch, rows);
+}
+
+/** One batch of all rows, in order. The batches have the same kinds of columns. */
+export function concatBatches(batches: readonly ColumnBatch[]): ColumnBatch {
+  const [first] = batches;
+  assert(first !== undefined, 'nothing to join');
+  if (batches.length === 1) return first;
+  const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+  const columns = first.columns.map((_, i) => {
+    const parts = batches.map((batch) => ({ rows: batch.rows, column: batch.columns[i]! }));
+    return concatColumns(parts, rows);
+  });
+  return { rows, columns };
+}
+
+function concatColumns(parts: readonly { rows: number; column: Column }[], rows: number): Column {
+  const kind = parts[0]!.column.kind;
+  assert(
+    parts.every(({ column }) => column.kind === kind),
+    'joined columns have one kind',
+  );
+  let valid: Uint8Array | null = null;
+  if (parts.some(({ column }) => column.valid !== null)) {
+    valid = new Uint8Array(rows).fill(1);
+    let at = 0;
+    for (const part of parts) {
+      if (part.column.valid !== null) valid.set(part.column.valid, at);
+      at += part.rows;
+    }
+  }
+  if (kind === 'bytes') {
+    const columns = parts.map(({ column }) => column as Extract<Column, { kind: 'bytes' }>);
+    const data = new Uint8Array(columns.reduce((sum, column) => sum + column.data.length, 0));
+    const offsets = new Uint32Array(rows + 1);
+    let at = 0;
+    let base = 0;
+    for (const column of columns) {
+      data.set(column.data, base);
+      for (let i = 1; i < column.offsets.length; i++) offsets[at + i] = base + column.offsets[i]!;
+      at += column.offsets.length - 1;
+      base += column.data.length;
+    }
+    return { kind, valid, offsets, data };
+  }
+  const values = allocate(kind, rows) as Float64Array;
+  const width = kind === 'i128' ? 2 : 1;
+  let at = 0;
+  for (const part of parts) {
+    values.set((part.column as { values: Float64Array }).values, at * width);
+    at += part.rows;
+  }
+  return { kind, valid, values } as unknown as Column;
+}

@@ -1,0 +1,267 @@
+/**
+ * JSON messages to columns (semantics.md 2.10, 3.4, 3.5). Numbers keep their text, so that 64-bit integers and decimals are
+ * exact. A message that is no JSON is one reject with its position; its neighbours are not touched, and none of its own
+ * rows is loaded.
+ */
+import { isUtf8 } from 'node:buffer';
+import { LoadError } from '../base/errors.ts';
+import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
+import { normalJson } from './cast/json-text.ts';
+import type { DecodedBatch, DecodePlan, JsonFormat } from './decode.types.ts';
+import { JsonReader, type JsonValue, minified } from './json-reader.ts';
+import { RowSink, type SinkColumn } from './row-sink.ts';
+
+export type PathStep = string | number;
+
+/** `$.a.b[0]`, `a.b`, `$."x.y"`, `$` to steps. */
+export function parseJsonPath(path: string): readonly PathStep[] {
+  const bad = () => new LoadError('JSON_PATH', `Invalid json path: ${path}`, { errno: 1064 });
+  let rest = path.trim();
+  if (rest === '') throw bad();
+  if (rest.startsWith('$')) rest = rest.slice(1);
+  else rest = `.${rest}`;
+  const steps: PathStep[] = [];
+  while (rest !== '') {
+    const match = /^(?:\."([^"]+)"|\.([^.[\]"]+)|\[([0-9]{1,9})\])/.exec(rest);
+    if (match === null) throw bad();
+    steps.push(match[1] ?? match[2] ?? Number(match[3]));
+    rest = rest.slice(match[0].length);
+  }
+  return steps;
+}
+
+/** The `jsonpaths` property: a JSON array of paths. */
+export function checkJsonPaths(text: string): string[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (!Array.isArray(value) || !value.every((one) => typeof one === 'string')) {
+    throw new LoadError('JSON_PATH', `Invalid json path: ${text}`, {
+      errno: 1064,
+      hint: 'jsonpaths is a JSON array of strings, e.g. ["$.id", "$.name"]',
+    });
+  }
+  for (const path of value) parseJsonPath(path);
+  return value as string[];
+}
+
+function find(value: JsonValue, steps: readonly PathStep[]): JsonValue | undefined {
+  let at: JsonValue | undefined = value;
+  for (const step of steps) {
+    if (at === undefined) return undefined;
+    if (typeof step === 'number') at = at.kind === 'array' ? at.items[step] : undefined;
+    else at = at.kind === 'object' ? at.members.get(step) : undefined;
+  }
+  return at;
+}
+
+class BadMessage extends Error {}
+
+export function decodeJson(plan: DecodePlan, messages: MessageBatch): DecodedBatch {
+  const sink = new RowSink(plan, messages.count);
+  const format = plan.format as JsonFormat;
+  const paths = plan.fields.map((field, i) =>
+    format.jsonpaths === undefined
+      ? [field.name]
+      : format.jsonpaths[i] === undefined
+        ? undefined
+        : parseJsonPath(format.jsonpaths[i]),
+  );
+  const root = format.jsonRoot ? parseJsonPath(format.jsonRoot) : undefined;
+  for (let message = 0; message < messages.count; message++) {
+    const length = messages.length[message]!;
+    if (length <= 0) {
+      sink.empty();
+      continue;
+    }
+    const start = messages.start[message]!;
+    decodeMessage(
+      sink,
+      format,
+      paths,
+      root,
+      message,
+      messages.bytes.subarray(start, start + length),
+    );
+  }
+  return sink.finish();
+}
+
+function decodeMessage(
+  sink: RowSink,
+  format: JsonFormat,
+  paths: readonly (readonly PathStep[] | undefined)[],
+  root: readonly PathStep[] | undefined,
+  message: number,
+  bytes: Uint8Array,
+): void {
+  const before = sink.rows;
+  try {
+    if (!isUtf8(bytes)) throw new BadMessage('Invalid UTF-8 row');
+    const rows = rowsOf(bytes, format, root);
+    if (rows.length === 0) {
+      sink.empty();
+      return;
+    }
+    rows.forEach((row, element) => {
+      decodeRow(sink, paths, row, message, element, bytes);
+    });
+  } catch (error) {
+    if (!(error instanceof BadMessage)) throw error;
+    sink.truncate(before);
+    sink.reject(message, 0, error.message, bytes);
+  }
+}
+
+function documents(bytes: Uint8Array): JsonValue[] {
+  const reader = new JsonReader(
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'),
+  );
+  const values: JsonValue[] = [];
+  while (!reader.atEnd()) {
+    const value = reader.value();
+    if (value === undefined) {
+      throw new BadMessage(
+        `Failed to parse json as document stream. error: ${reader.fault} at character ${reader.position}`,
+      );
+    }
+    values.push(value);
+    reader.skipComma();
+  }
+  return values;
+}
+
+/** semantics.md 3.4's table. */
+function rowsOf(
+  bytes: Uint8Array,
+  format: JsonFormat,
+  root: readonly PathStep[] | undefined,
+): JsonValue[] {
+  const rows: JsonValue[] = [];
+  for (const one of documents(bytes)) {
+    if (one.kind !== 'object' && one.kind !== 'array') {
+      throw new BadMessage('The value should be object type in json document stream');
+    }
+    if (root === undefined) rows.push(...withoutRoot(one, format.stripOuterArray));
+    else
+      for (const item of one.kind === 'array' ? one.items : [one])
+        rows.push(...withRoot(item, root, format.stripOuterArray));
+  }
+  const odd = rows.find((row) => row.kind !== 'object');
+  if (odd !== undefined) {
+    throw new BadMessage(
+      `the value should be object type in json document stream, value: ${minified(odd).slice(0, 64)}`,
+    );
+  }
+  return rows;
+}
+
+function withoutRoot(value: JsonValue, strip: boolean): readonly JsonValue[] {
+  if (value.kind === 'array') {
+    if (strip) return value.items;
+    throw new BadMessage(
+      'The value is array type in json document stream, you can set strip_outer_array=true to parse each element of the array as individual rows',
+    );
+  }
+  if (!strip) return [value];
+  throw new BadMessage(
+    `the value should be array type with strip_outer_array=true, value: ${minified(value).slice(0, 64)}`,
+  );
+}
+
+function withRoot(
+  value: JsonValue,
+  root: readonly PathStep[],
+  strip: boolean,
+): readonly JsonValue[] {
+  const found = find(value, root);
+  if (strip) {
+    if (found?.kind === 'array') return found.items;
+    throw new BadMessage(
+      `the value under json root should be array type with strip_outer_array=true in json document stream with root, value: ${found === undefined ? '' : minified(found).slice(0, 64)}`,
+    );
+  }
+  if (found?.kind === 'object') return [found];
+  throw new BadMessage(
+    `the value should be object type in json document stream with json root, value: ${found === undefined ? '' : minified(found).slice(0, 64)}`,
+  );
+}
+
+const INTEGERS = new Set(['TINYINT', 'SMALLINT', 'INT', 'BIGINT']);
+const FLOATS = new Set(['FLOAT', 'DOUBLE']);
+
+function decodeRow(
+  sink: RowSink,
+  paths: readonly (readonly PathStep[] | undefined)[],
+  row: JsonValue,
+  message: number,
+  element: number,
+  bytes: Uint8Array,
+): void {
+  const before = sink.rows;
+  for (let i = 0; i < paths.length; i++) {
+    const column = sink.columns[i];
+    if (column === undefined) continue;
+    const steps = paths[i];
+    const value = steps === undefined ? undefined : find(row, steps);
+    if (value === undefined || value.kind === 'null') {
+      column.builder.appendNull();
+      continue;
+    }
+    const reason = append(column, value);
+    if (reason === undefined) continue;
+    if (sink.strict) {
+      sink.truncate(before);
+      sink.reject(message, element, reason, Buffer.from(minified(row)) ?? bytes, column.field.name);
+      return;
+    }
+    column.builder.appendNull();
+    sink.coerced();
+  }
+  sink.endRow(message, element);
+}
+
+/** `undefined`: appended; else why not. */
+function append(column: SinkColumn, value: JsonValue): string | undefined {
+  const { field, builder } = column;
+  const { name } = field.type;
+  if (name === 'JSON') {
+    const json = normalJson(minified(value));
+    if (json === undefined) return `Failed to parse value as json, column=${field.name}`;
+    builder.appendText(json);
+    return undefined;
+  }
+  const number = INTEGERS.has(name) || FLOATS.has(name);
+  if (number && value.kind !== 'number' && value.kind !== 'string') {
+    return `Unsupported value type. Numeric type is required. column=${field.name}`;
+  }
+  const text = textOf(value);
+  const bytes = Buffer.from(text, 'utf8');
+  if (column.append(builder, bytes, 0, bytes.length)) return undefined;
+  const shown = text.slice(0, 100);
+  if (INTEGERS.has(name)) {
+    return value.kind === 'string'
+      ? `Unable to cast string value to ${name}. value=${shown}, column=${field.name}`
+      : `Value is overflow. column=${field.name}, value=${shown}`;
+  }
+  if (name === 'VARCHAR' || name === 'CHAR') {
+    return `Value length is beyond the capacity. column=${field.name}, capacity=${field.type.length ?? 1}`;
+  }
+  return `Value '${shown}' is out of range. The type of '${field.name}' is ${name}`;
+}
+
+function textOf(value: JsonValue): string {
+  switch (value.kind) {
+    case 'string':
+      return value.text;
+    case 'number':
+      return value.text;
+    case 'boolean':
+      return value.value ? '1' : '0';
+    default:
+      return minified(value);
+  }
+}

@@ -1,0 +1,115 @@
+/** Where decoders put rows: columns, positions, rejects. Shared by CSV and JSON, so that both count alike. */
+import { typeLabel } from '../base/sql-type.ts';
+import { type TextAppender, textAppender } from './cast/text-cast.ts';
+import { type ColumnBuilder, createBuilder } from './column-builder.ts';
+import {
+  type DecodedBatch,
+  type DecodePlan,
+  REJECTS_KEPT,
+  type Reject,
+  type SourceField,
+} from './decode.types.ts';
+
+const ROW_TEXT_MAX = 1024;
+
+export interface SinkColumn {
+  readonly field: SourceField & { type: NonNullable<SourceField['type']> };
+  readonly position: number;
+  readonly builder: ColumnBuilder;
+  readonly append: TextAppender;
+}
+
+/** At most 1 KiB, control characters made visible. */
+export function printable(bytes: Uint8Array): string {
+  const text = Buffer.from(
+    bytes.buffer,
+    bytes.byteOffset,
+    Math.min(bytes.length, ROW_TEXT_MAX),
+  ).toString('utf8');
+  return text.replace(
+    /[\x00-\x1f\x7f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}
+
+export class RowSink {
+  readonly strict: boolean;
+  /** By position of the field; absent: read over. */
+  readonly columns: readonly (SinkColumn | undefined)[];
+  readonly #active: readonly SinkColumn[];
+  #message: number[] = [];
+  #element: number[] = [];
+  readonly #rejects: Reject[] = [];
+  #rejected = 0;
+  #empty = 0;
+  #coerced = 0;
+
+  constructor(plan: DecodePlan, capacity: number) {
+    this.strict = plan.strict;
+    this.columns = plan.fields.map((field, position): SinkColumn | undefined => {
+      const { type } = field;
+      if (type === undefined) return undefined;
+      return {
+        field: { ...field, type },
+        position,
+        builder: createBuilder(type, capacity),
+        append: textAppender(type, plan.strict),
+      };
+    });
+    this.#active = this.columns.filter((column) => column !== undefined);
+  }
+
+  get rows(): number {
+    return this.#message.length;
+  }
+
+  endRow(message: number, element: number): void {
+    this.#message.push(message);
+    this.#element.push(element);
+  }
+
+  /** Takes back a row that was begun, or all rows from `rows` on. */
+  truncate(rows = this.rows): void {
+    for (const { builder } of this.#active) builder.truncate(rows);
+    this.#message.length = rows;
+    this.#element.length = rows;
+  }
+
+  coerced(): void {
+    this.#coerced += 1;
+  }
+
+  empty(): void {
+    this.#empty += 1;
+  }
+
+  reject(message: number, element: number, reason: string, row: Uint8Array, column?: string): void {
+    this.#rejected += 1;
+    if (this.#rejects.length >= REJECTS_KEPT) return;
+    const base = { message, element, reason, row: printable(row) };
+    this.#rejects.push(column === undefined ? base : { ...base, column });
+  }
+
+  finish(): DecodedBatch {
+    return {
+      batch: { rows: this.rows, columns: this.#active.map(({ builder }) => builder.finish()) },
+      message: Uint32Array.from(this.#message),
+      element: Uint32Array.from(this.#element),
+      rejects: this.#rejects,
+      rejected: this.#rejected,
+      empty: this.#empty,
+      coerced: this.#coerced,
+    };
+  }
+}
+
+export function outOfRange(
+  column: SinkColumn,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): string {
+  const { field, position } = column;
+  const value = printable(bytes.subarray(start, Math.min(end, start + 100)));
+  return `The field (name = ${field.name}, pos = ${position}) is out of range. Type: ${typeLabel(field.type)}, Value length: ${end - start}, Value: ${value}`;
+}
