@@ -1,0 +1,66 @@
+/** What the table sink checks of every row (semantics.md 3.8, sink texts). */
+import { type Column, type ColumnBatch, isNull } from '../base/column-batch.ts';
+import { typeLabel } from '../base/sql-type.ts';
+import type { TableSchema } from '../base/table-schema.ts';
+import { bigAt, takeRows } from '../formats/column-builder.ts';
+import { valueText } from '../formats/value-text.ts';
+import type { TransformOutput, TransformReject } from './engine.types.ts';
+
+const REJECT_TEXTS = 50;
+
+export function checkSink(
+  schema: TableSchema,
+  batch: ColumnBatch,
+  inputRow: Uint32Array,
+  unselected: number,
+): TransformOutput {
+  const kept: number[] = [];
+  const rejects: TransformReject[] = [];
+  let rejected = 0;
+  for (let row = 0; row < batch.rows; row++) {
+    let bad: { column: string; reason: string } | undefined;
+    for (let i = 0; i < schema.columns.length && bad === undefined; i++) {
+      const reason = faultOf(schema, i, batch.columns[i]!, row);
+      if (reason !== undefined) bad = { column: schema.columns[i]!.name, reason };
+    }
+    if (bad === undefined) kept.push(row);
+    else if (rejected++ < REJECT_TEXTS) {
+      const texts = schema.columns.map(
+        (c, i) => valueText(batch.columns[i]!, row, c.type) ?? 'NULL',
+      );
+      rejects.push({
+        row: inputRow[row] ?? row,
+        ...bad,
+        rowText: `[${texts.join(', ')}]`.slice(0, 1024),
+      });
+    }
+  }
+  if (rejected === 0) return { batch, inputRow, unselected, rejects, rejected };
+  const rows = Uint32Array.from(kept);
+  return {
+    batch: takeRows(batch, rows),
+    inputRow: rows.map((row) => inputRow[row] ?? row),
+    unselected,
+    rejects,
+    rejected,
+  };
+}
+
+function faultOf(schema: TableSchema, i: number, column: Column, row: number): string | undefined {
+  const { name, type, nullable } = schema.columns[i]!;
+  if (isNull(column, row))
+    return nullable ? undefined : `NULL value in non-nullable column '${name}'`;
+  if (column.kind === 'bytes' && type.name !== 'JSON') {
+    const length = column.offsets[row + 1]! - column.offsets[row]!;
+    const max = type.length ?? 1;
+    if (length <= max) return undefined;
+    return `String '${(valueText(column, row, type) ?? '').slice(0, 100)}...'(length=${length}) is too long. The max length of '${name}' is ${max}`;
+  }
+  if (type.name === 'DECIMAL' && (column.kind === 'i64' || column.kind === 'i128')) {
+    const value = column.kind === 'i64' ? column.values[row]! : bigAt(column.values, row);
+    const max = 10n ** BigInt(type.precision ?? 10);
+    if (value >= max || value <= -max)
+      return `Decimal '${valueText(column, row, type)}' is out of range. The type of '${name}' is ${typeLabel(type)}'`;
+  }
+  return undefined;
+}
