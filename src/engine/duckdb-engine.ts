@@ -392,13 +392,11 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
             (x) => x.type.name === 'LARGEINT',
           ),
         );
-        const columns = result
-          .columnNames()
-          .map((name, i) => ({
-            name,
-            type: sqlTypeOf(result.columnType(i), large),
-            nullable: true,
-          }));
+        const columns = result.columnNames().map((name, i) => ({
+          name,
+          type: sqlTypeOf(result.columnType(i), large),
+          nullable: true,
+        }));
         const types = columns.map((x) => x.type);
         async function* pull(): AsyncGenerator<ColumnBatch, undefined> {
           try {
