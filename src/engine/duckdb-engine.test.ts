@@ -10,6 +10,7 @@ import { valueText } from '../formats/value-text.ts';
 import type { Expr } from '../sql/ast/expr.ts';
 import type { Select } from '../sql/ast/select.ts';
 import { createDuckDbEngine } from './duckdb-engine.ts';
+import type { PartInput } from './engine.types.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'engine-'));
 const engine = await createDuckDbEngine({ tempDir: dir, memoryLimitMb: 200, partDirs: [dir] });
@@ -101,7 +102,7 @@ test.each([
     ],
     'AGGREGATE',
   );
-  const parts = [];
+  const parts: PartInput[] = [];
   for (const [version, r] of [
     [2, 'new'],
     [1, 'old'],
