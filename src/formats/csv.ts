@@ -247,18 +247,17 @@ function shown(text: string): string {
   );
 }
 
-/** The first byte that no UTF-8 text has there. */
-function invalidAt(row: Uint8Array): number {
-  let low = 0;
-  let high = row.length;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    // A cut character at the end is no fault of the bytes before it.
-    const ok = [0, 1, 2, 3].some(
-      (cut) => middle - cut >= 0 && isUtf8(row.subarray(0, middle - cut)) && cut <= middle,
-    );
-    if (ok) low = middle;
-    else high = middle - 1;
+/** The first byte that no UTF-8 text has there: where decoding puts a replacement that the bytes do not hold. */
+function invalidAt(row: Buffer): number {
+  const text = row.toString('utf8');
+  let at = 0;
+  let from = 0;
+  for (;;) {
+    const found = text.indexOf('\ufffd', from);
+    if (found < 0) return at;
+    at += Buffer.byteLength(text.slice(from, found));
+    if (row[at] !== 0xef || row[at + 1] !== 0xbf || row[at + 2] !== 0xbd) return at;
+    at += 3;
+    from = found + 1;
   }
-  return Math.max(0, low - 1);
 }
