@@ -44,7 +44,20 @@ const nameList = (cursor: TokenCursor) =>
 
 export function parseCreateDatabase(cursor: TokenCursor): Statement {
   const exists = ifNotExists(cursor);
-  return { kind: 'createDatabase', ifNotExists: exists, name: cursor.name() };
+  const name = cursor.name();
+  // All text is UTF-8: what clients ask for besides changes nothing.
+  for (;;) {
+    const before = cursor.accept('DEFAULT');
+    const word = cursor.acceptOneOf('CHARSET', 'CHARACTER', 'COLLATE');
+    if (word === undefined) {
+      if (before) cursor.fail();
+      return { kind: 'createDatabase', ifNotExists: exists, name };
+    }
+    if (word === 'CHARACTER') cursor.expect('SET');
+    cursor.accept('=');
+    if (cursor.token.kind === 'string') cursor.string();
+    else cursor.name();
+  }
 }
 
 export function parseDropDatabase(cursor: TokenCursor): Statement {
@@ -158,9 +171,7 @@ export function parseInsert(cursor: TokenCursor): Statement {
   const table = parseTableName(cursor);
   const label = cursor.acceptPhrase('WITH', 'LABEL') ? parseLabel(cursor) : undefined;
   const columns =
-    cursor.token.upper === '(' &&
-    cursor.peek(1).upper !== 'SELECT' &&
-    cursor.peek(1).upper !== 'WITH'
+    cursor.token.upper === '(' && !['SELECT', 'WITH', '('].includes(cursor.peek(1).upper)
       ? nameList(cursor)
       : undefined;
   const properties = parseProperties(cursor);

@@ -34,6 +34,11 @@ const COMPARISONS: Readonly<Record<string, BinaryOp>> = {
   '>=': '>=',
 };
 
+const UNITS: readonly string[] = [
+  ...['YEAR', 'QUARTER', 'MONTH', 'WEEK', 'DAY', 'HOUR', 'MINUTE', 'SECOND'],
+  ...['MILLISECOND', 'MICROSECOND'],
+];
+
 export class ExprParser {
   readonly #cursor: TokenCursor;
   readonly #select: ParseSelect;
@@ -74,7 +79,7 @@ export class ExprParser {
 
   #not(): Expr {
     const cursor = this.#cursor;
-    if (cursor.token.upper !== 'NOT' && cursor.token.upper !== '!') return this.#comparison();
+    if (cursor.token.upper !== 'NOT') return this.#comparison();
     cursor.advance();
     return cursor.nested(() => ({ kind: 'unary', op: 'NOT', arg: this.#not() }));
   }
@@ -93,8 +98,11 @@ export class ExprParser {
         left = { kind: 'binary', op: COMPARISONS[upper]!, left, right };
         continue;
       }
+      const height = cursor.height;
       const next = this.#predicate(left);
       if (next === undefined) return left;
+      cursor.countNode();
+      cursor.grow(height + 1);
       left = next;
     }
   }
@@ -153,7 +161,11 @@ export class ExprParser {
       cursor.advance();
       return cursor.nested(() => ({ kind: 'unary', op: upper, arg: this.#unary() }));
     }
-    if (upper === '!') return this.#not();
+    // Unlike NOT, `!` binds tighter than any operator: `!a = b` is `(NOT a) = b`.
+    if (upper === '!') {
+      cursor.advance();
+      return cursor.nested(() => ({ kind: 'unary', op: 'NOT', arg: this.#unary() }));
+    }
     return this.#postfix(this.#primary());
   }
 
@@ -238,11 +250,13 @@ export class ExprParser {
         const select = cursor.inParentheses(() => cursor.nested(() => this.#select(cursor)));
         return { kind: 'exists', select };
       }
-      case 'INTERVAL': {
-        cursor.advance();
-        const value = this.#unary();
-        return { kind: 'interval', value, unit: cursor.advance().upper };
-      }
+      case 'INTERVAL':
+        if (this.#atInterval()) {
+          cursor.advance();
+          const value = this.#unary();
+          return { kind: 'interval', value, unit: cursor.expectOneOf(...UNITS) };
+        }
+        break;
       case 'DATE':
       case 'DATETIME':
       case 'TIMESTAMP':
@@ -264,6 +278,24 @@ export class ExprParser {
       return this.#call();
     }
     return this.#named();
+  }
+
+  /** INTERVAL is a name too: it starts an interval where a value and a unit can follow. */
+  #atInterval(): boolean {
+    const cursor = this.#cursor;
+    const { kind, upper } = cursor.peek(1);
+    const after = cursor.peek(2);
+    if (kind === 'operator') {
+      if (upper === '-') return after.kind === 'number' && UNITS.includes(cursor.peek(3).upper);
+      return upper === '(' || upper === '@' || upper === '@@';
+    }
+    if (kind === 'word' && RESERVED_WORDS.has(upper)) {
+      const called = RESERVED_FUNCTIONS.has(upper) && after.upper === '(';
+      return called || ['CASE', 'NULL', 'TRUE', 'FALSE'].includes(upper);
+    }
+    if (kind !== 'word' && kind !== 'quoted') return kind !== 'end';
+    const joined = after.upper === '.' || after.upper === '(' || after.kind === 'string';
+    return joined || UNITS.includes(after.upper);
   }
 
   /** `a`, `t.a`, `db.t.a`, `t.*` */

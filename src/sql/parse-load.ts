@@ -57,6 +57,10 @@ export function parseJobVerb(
   return { kind, job: job(cursor) };
 }
 
+const SECRET_KEY = /password|secret|jaas/i;
+/** `http://key:secret@host` of a schema registry. */
+const URL_SECRET = /:\/\/[^/@]*@/;
+
 interface Secret {
   readonly start: number;
   readonly end: number;
@@ -68,7 +72,7 @@ function parseSource(cursor: TokenCursor, secrets: Secret[]): DataSource {
   const from = cursor.token.start;
   const properties = parsePropertyList(cursor);
   // The whole list is masked: no way of quoting can leave a piece of a secret behind.
-  if (properties.some(({ key }) => /password|secret/i.test(key))) {
+  if (properties.some(({ key, value }) => SECRET_KEY.test(key) || URL_SECRET.test(value))) {
     secrets.push({ start: from, end: cursor.endOfPrevious });
   }
   return { type, properties };
@@ -93,10 +97,10 @@ function parseLoadClauses(cursor: TokenCursor): LoadClauses {
   do {
     if (cursor.acceptPhrase('COLUMNS', 'TERMINATED', 'BY')) {
       once(clauses.columnSeparator, 'column separator');
-      clauses.columnSeparator = cursor.string();
+      clauses.columnSeparator = parseDelimiter(cursor);
     } else if (cursor.acceptPhrase('ROWS', 'TERMINATED', 'BY')) {
       once(clauses.rowDelimiter, 'row delimiter');
-      clauses.rowDelimiter = cursor.string();
+      clauses.rowDelimiter = parseDelimiter(cursor);
     } else if (cursor.accept('COLUMNS')) {
       once(clauses.columns, 'columns info');
       clauses.columns = cursor.inParentheses(() => cursor.list(() => parseLoadColumn(cursor)));
@@ -117,6 +121,14 @@ function parseLoadClauses(cursor: TokenCursor): LoadClauses {
     cursor.fail('a comma is expected between the clauses of a load');
   }
   return clauses;
+}
+
+/** In a string `\x` is a letter x; here it starts a byte, whether its backslash is doubled or not. */
+function parseDelimiter(cursor: TokenCursor): string {
+  const { start, end } = cursor.token;
+  const text = cursor.string('a delimiter in quotes');
+  const written = cursor.sql.slice(start + 1, end - 1);
+  return /^\\x/i.test(written) ? written : text;
 }
 
 function atPartitions(cursor: TokenCursor): boolean {

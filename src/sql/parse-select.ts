@@ -40,26 +40,33 @@ export function parseSelect(cursor: TokenCursor): Select {
 
 type SetOp = UnionSelect['op'];
 
-function parseSetOp(cursor: TokenCursor): SetOp | undefined {
-  const word = cursor.acceptOneOf('UNION', 'EXCEPT', 'MINUS', 'INTERSECT');
+function parseSetOp(cursor: TokenCursor, words: readonly string[]): SetOp | undefined {
+  const word = cursor.acceptOneOf(...words);
   if (word === undefined) return undefined;
-  if (word === 'UNION') {
-    if (cursor.accept('ALL')) return 'UNION ALL';
-    cursor.accept('DISTINCT');
-    return 'UNION';
-  }
-  return word === 'INTERSECT' ? 'INTERSECT' : 'EXCEPT';
+  if (word === 'UNION' && cursor.accept('ALL')) return 'UNION ALL';
+  cursor.accept('DISTINCT');
+  return word === 'UNION' ? 'UNION' : word === 'INTERSECT' ? 'INTERSECT' : 'EXCEPT';
 }
 
-function parseBody(cursor: TokenCursor): SelectBody {
-  let body = parseTerm(cursor);
-  for (let op = parseSetOp(cursor); op !== undefined; op = parseSetOp(cursor)) {
+/** Loosest first: INTERSECT binds tighter than the others; all lean to the left. */
+const SET_LEVELS: readonly (readonly string[])[] = [['UNION', 'EXCEPT', 'MINUS'], ['INTERSECT']];
+
+function parseSetLevel(cursor: TokenCursor, level: number): SelectBody {
+  const words = SET_LEVELS[level];
+  if (words === undefined) return parseTerm(cursor);
+  let body = parseSetLevel(cursor, level + 1);
+  for (let op = parseSetOp(cursor, words); op !== undefined; op = parseSetOp(cursor, words)) {
     cursor.countNode();
     cursor.grow(cursor.height + 1);
     const left: Select = { with: [], body };
-    const right: Select = { with: [], body: parseTerm(cursor) };
+    const right: Select = { with: [], body: parseSetLevel(cursor, level + 1) };
     body = { kind: 'union', op, left, right, orderBy: [] };
   }
+  return body;
+}
+
+function parseBody(cursor: TokenCursor): SelectBody {
+  const body = parseSetLevel(cursor, 0);
   const orderBy = parseOrderBy(cursor);
   const limit = parseLimit(cursor);
   if (orderBy.length === 0 && limit === undefined) return body;
@@ -88,7 +95,7 @@ function parseCore(cursor: TokenCursor): SelectCore {
   cursor.expect('SELECT');
   const distinct = cursor.acceptOneOf('DISTINCT', 'ALL') === 'DISTINCT';
   const items = cursor.list(() => parseItem(cursor));
-  const from = cursor.accept('FROM') ? parseFrom(cursor) : undefined;
+  const from = cursor.accept('FROM') && !cursor.accept('DUAL') ? parseFrom(cursor) : undefined;
   const where = cursor.accept('WHERE') ? parseExpression(cursor) : undefined;
   const groupBy = cursor.acceptPhrase('GROUP', 'BY')
     ? cursor.list(() => parseExpression(cursor))
@@ -180,6 +187,8 @@ function parseFromItem(cursor: TokenCursor): FromItem {
   const table = parseTableName(cursor);
   if (cursor.token.upper === '(')
     cursor.refuse(`the table function "${table.name}" is not supported yet`);
+  // Not an alias: the columns that it joins by would be forgotten.
+  if (cursor.token.upper === 'NATURAL') cursor.refuse('NATURAL JOIN is not supported yet');
   const alias = parseAlias(cursor, false);
   return { kind: 'table', table, ...(alias === undefined ? {} : { alias }) };
 }

@@ -40,7 +40,17 @@ export function parseShow(cursor: TokenCursor): Statement {
   const filter = () => parseShowFilter(cursor);
   const word = cursor.expectOneOf(
     ...['DATABASES', 'SCHEMAS', 'TABLES', 'TABLE', 'COLUMNS', 'FIELDS', 'FILE', 'BACKENDS'],
-    ...['FRONTENDS', 'VARIABLES', 'PROCESSLIST', 'WARNINGS', 'ERRORS', 'STATUS', 'ENGINES'],
+    ...[
+      'TABLETS',
+      'STORAGE',
+      'FRONTENDS',
+      'VARIABLES',
+      'PROCESSLIST',
+      'WARNINGS',
+      'ERRORS',
+      'STATUS',
+      'ENGINES',
+    ],
     ...[
       'COLLATION',
       'CHARACTER',
@@ -81,6 +91,9 @@ export function parseShow(cursor: TokenCursor): Statement {
       return { kind: 'showWarnings' };
     case 'STATUS':
       return { kind: 'showStatus', filter: filter() };
+    case 'STORAGE':
+      cursor.expect('ENGINES');
+      return { kind: 'showEngines' };
     case 'ENGINES':
       return { kind: 'showEngines' };
     case 'COLLATION':
@@ -93,6 +106,7 @@ export function parseShow(cursor: TokenCursor): Statement {
     case 'PLUGINS':
       return { kind: 'showPlugins' };
     case 'TABLET':
+    case 'TABLETS':
       cursor.expect('FROM');
       return { kind: 'showTablets', table: parseTableName(cursor) };
     case 'GRANTS':
@@ -151,12 +165,6 @@ export function parseAdmin(cursor: TokenCursor): Statement {
 }
 
 export function parseSet(cursor: TokenCursor): Statement {
-  if (cursor.accept('NAMES')) return { kind: 'set', items: [parseNames(cursor)] };
-  if (cursor.token.upper === 'CHARACTER' && cursor.peek(1).upper === 'SET') {
-    cursor.advance();
-    cursor.advance();
-    return { kind: 'set', items: [parseNames(cursor)] };
-  }
   const scope = cursor.token.upper === 'SESSION' || cursor.token.upper === 'GLOBAL';
   if (cursor.token.upper === 'TRANSACTION' || (scope && cursor.peek(1).upper === 'TRANSACTION')) {
     skipRest(cursor);
@@ -166,12 +174,14 @@ export function parseSet(cursor: TokenCursor): Statement {
 }
 
 function parseNames(cursor: TokenCursor): SetItem {
-  const charset = cursor.token.kind === 'string' ? cursor.string() : cursor.advance().value;
-  if (cursor.accept('COLLATE')) cursor.advance();
+  const word = () => (cursor.token.kind === 'string' ? cursor.string() : cursor.nameAfterDot());
+  const charset = word();
+  if (cursor.accept('COLLATE')) word();
   return { kind: 'names', charset };
 }
 
 function parseSetItem(cursor: TokenCursor): SetItem {
+  if (cursor.accept('NAMES') || cursor.acceptPhrase('CHARACTER', 'SET')) return parseNames(cursor);
   let scope: 'user' | 'session' | 'global' = 'session';
   let name: string;
   if (cursor.accept('@')) {

@@ -133,8 +133,12 @@ function parseOne(cursor: TokenCursor): Statement {
 }
 
 function parseTransaction(cursor: TokenCursor, word: string): Statement {
-  if (word === 'START') cursor.expect('TRANSACTION');
-  else cursor.accept('WORK');
+  if (word === 'START') {
+    cursor.expect('TRANSACTION');
+    // Each statement is its own transaction: what is asked of longer ones changes nothing.
+    if (cursor.accept('READ')) cursor.expectOneOf('ONLY', 'WRITE');
+    else cursor.acceptPhrase('WITH', 'CONSISTENT', 'SNAPSHOT');
+  } else cursor.accept('WORK');
   const verb = word === 'COMMIT' ? 'COMMIT' : word === 'ROLLBACK' ? 'ROLLBACK' : 'BEGIN';
   return { kind: 'transaction', verb };
 }

@@ -242,7 +242,7 @@ export class TokenCursor {
   #slip(): string | undefined {
     const previous = this.#previous;
     if (previous?.kind !== 'word' || RESERVED_WORDS.has(previous.upper)) return undefined;
-    const meant = nearest(previous.value, this.#expectedBefore)[0];
+    const meant = nearest(previous.value, [...this.#expected, ...this.#expectedBefore])[0];
     return meant === undefined
       ? undefined
       : `did you mean ${meant} instead of "${previous.value}"?`;
