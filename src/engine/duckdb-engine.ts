@@ -226,7 +226,14 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
       const all = Uint32Array.from({ length: input.rows }, (_, i) => i);
       const columns: (ColumnBatch['columns'][number] | undefined)[] = sources.map((source, i) => {
         const { type } = schema.columns[i]!;
-        if (source.kind === 'field') return input.columns[source.field]!;
+        if (source.kind === 'field') {
+          const column = input.columns[source.field]!;
+          const from = plan.fields[source.field]!.type;
+          // A field that expressions use as well is read as text (semantics.md 2.1, rule 3).
+          return column.kind === 'bytes' && from.name === 'VARCHAR' && type.name !== 'VARCHAR'
+            ? castTextColumn(column, input.rows, type, 'reader')
+            : column;
+        }
         if (source.kind === 'expr') return undefined;
         const builder = createBuilder({ name: 'VARCHAR' }, input.rows);
         const value =

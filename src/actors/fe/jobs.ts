@@ -636,7 +636,7 @@ export class Jobs {
     const data = toErrorData(cause);
     if (data.code === 'TASK_DROPPED') return;
     const atMs = this.#core.clock.now();
-    const count = Number(data.details?.['rejects'] ?? 0);
+    const count = Number(data.details?.rejects ?? 0);
     const rejects: RejectRef | null =
       count > 0 ? { txnId, beId, label, count, aborted: true, atMs } : null;
     await this.#core.append({
@@ -659,7 +659,7 @@ export class Jobs {
     const { clock, random } = this.#core;
     const { properties, source } = fact.definition;
     const context = { timezone: properties.timezone, nowMs: clock.now(), seed: randomUuid(random) };
-    const plan = planLoad(table, fact.definition, context);
+    const plan = planLoad(table, fact.definition);
     return {
       fe: this.#core.stamp(),
       txnId,
