@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BinaryOp, Expr } from './ast/expr.ts';
-import { parseExpr } from './parser.ts';
-import { printExpr } from './printer.ts';
+import { parseExpr, parseStatement } from './parser.ts';
+import { printExpr, printSelect } from './printer.ts';
 
 /** A small generator of numbers, the same for the same seed. */
 function seeded(seed: number): (below: number) => number {
@@ -96,5 +96,32 @@ describe('what is printed parses to the same tree', () => {
       }
       expect(parsed, text).toEqual(tree);
     }
+  });
+});
+
+/** What was written between items is gone after printing; it names columns only. */
+const withoutTexts = (tree: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(tree, function (this: Record<string, unknown>, key, value: unknown) {
+      return key === 'text' && 'expr' in this ? undefined : value;
+    }),
+  );
+
+describe('queries print to what parses to the same tree', () => {
+  it.each([
+    'SELECT 1 UNION SELECT 2 INTERSECT SELECT 3',
+    '(SELECT 1 UNION SELECT 2) INTERSECT SELECT 3',
+    'SELECT 1 EXCEPT (SELECT 2 UNION SELECT 3) ORDER BY 1 LIMIT 2, 3',
+    'SELECT (SELECT 1 UNION SELECT 2 UNION ALL SELECT 3) IN (SELECT 1 UNION SELECT 2 UNION SELECT 3)',
+    'SELECT * FROM (SELECT 1 UNION SELECT 2 EXCEPT SELECT 3) t',
+    'SELECT * FROM a JOIN (b JOIN c ON 1) ON 2, d',
+    'SELECT * FROM a LEFT JOIN b USING (x, y) CROSS JOIN c WHERE EXISTS (SELECT 1) GROUP BY 1 HAVING 2 ORDER BY 3 DESC NULLS LAST LIMIT 1',
+    'WITH a AS (SELECT 1), b AS (SELECT 2) SELECT DISTINCT a.*, count(*) AS `x y` FROM a',
+    '(SELECT 1 LIMIT 1) UNION ALL (SELECT 2 ORDER BY 1)',
+  ])('%s', (sql) => {
+    const tree = parseStatement(sql);
+    if (tree.kind !== 'select') throw new Error(tree.kind);
+    const again = parseStatement(printSelect(tree.select));
+    expect(withoutTexts(again)).toEqual(withoutTexts(tree));
   });
 });

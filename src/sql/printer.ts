@@ -5,7 +5,14 @@
 import { unreachable } from '../base/assert.ts';
 import type { SqlType } from '../base/sql-type.ts';
 import type { Expr } from './ast/expr.ts';
-import type { FromItem, OrderItem, Select, SelectBody, SelectItem } from './ast/select.ts';
+import type {
+  FromItem,
+  OrderItem,
+  Select,
+  SelectBody,
+  SelectItem,
+  UnionSelect,
+} from './ast/select.ts';
 
 export function quoteIdent(name: string): string {
   return `\`${name.replaceAll('`', '``')}\``;
@@ -121,7 +128,8 @@ export function printSelect(select: Select): string {
 function printBody(body: SelectBody): string {
   const tail = printOrder(body.orderBy) + printLimit(body.limit);
   if (body.kind === 'union') {
-    return `${printTerm(body.left)} ${body.op} ${printTerm(body.right)}${tail}`;
+    const left = leansLeft(body) ? printSelect(body.left) : printTerm(body.left);
+    return `${left} ${body.op} ${printTerm(body.right)}${tail}`;
   }
   const parts = [
     `SELECT ${body.distinct ? 'DISTINCT ' : ''}${body.items.map(printItem).join(', ')}`,
@@ -131,6 +139,14 @@ function printBody(body: SelectBody): string {
   if (body.groupBy.length > 0) parts.push(`GROUP BY ${list(body.groupBy)}`);
   if (body.having !== undefined) parts.push(`HAVING ${printExpr(body.having)}`);
   return parts.join(' ') + tail;
+}
+
+/** Parsed without parentheses it is the same tree; with them a subquery would start with two of them. */
+function leansLeft({ op, left }: UnionSelect): boolean {
+  const { body } = left;
+  if (left.with.length > 0 || body.kind !== 'union') return false;
+  if (body.orderBy.length > 0 || body.limit !== undefined) return false;
+  return op !== 'INTERSECT' || body.op === 'INTERSECT';
 }
 
 function printTerm(select: Select): string {
