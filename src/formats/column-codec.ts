@@ -27,7 +27,8 @@ const WIDTHS: Readonly<Record<Exclude<ColumnKind, 'bytes'>, number>> = {
 };
 assert(new Uint8Array(new Uint16Array([1]).buffer)[0] === 1, 'this machine is little-endian');
 
-const pad = (length: number) => (length + 7) & ~7;
+/** Not by bits: a length that a hostile head claims may pass 32 of them. */
+const pad = (length: number) => Math.ceil(length / 8) * 8;
 
 function dataOf(column: Column): Uint8Array {
   if (column.kind === 'bytes') return column.data;
@@ -79,7 +80,7 @@ function damaged(reason: string): DamageError {
 export function decodeBatch(input: Uint8Array): ColumnBatch {
   if (input.length < HEAD) throw damaged('it is cut short');
   // Typed arrays want their alignment; bytes that came with a message may start anywhere.
-  const bytes = input.byteOffset % 8 === 0 ? input : input.slice();
+  const bytes = input.byteOffset % 8 === 0 ? input : new Uint8Array(input);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (view.getUint32(0, true) !== MAGIC) throw damaged('it does not begin as one');
   if (view.getUint32(4, true) !== crc32c(bytes.subarray(8))) throw damaged('its checksum is wrong');

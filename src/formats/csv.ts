@@ -2,40 +2,20 @@
  * CSV messages to columns (semantics.md 3.1–3.3). Each message is rows of its own: whatever stands in one, the next is not
  * touched. Without `enclose` and `escape` a quote is a byte like any other.
  */
-import { isUtf8 } from 'node:buffer';
 import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
+import { CsvFields, isMarker } from './csv-fields.ts';
 import type { CsvFormat, DecodedBatch, DecodePlan } from './decode.types.ts';
 import { outOfRange, RowSink } from './row-sink.ts';
+import { invalidAt, utf8Checker } from './utf8.ts';
 
-const BACKSLASH = 92;
-const CAPITAL_N = 78;
-
-/** Fields of one row: where each lies, in which bytes, and whether it was NULL as written. */
-class Fields {
-  count = 0;
-  bytes: Uint8Array[] = [];
-  start: number[] = [];
-  end: number[] = [];
-  isNull: boolean[] = [];
-
-  add(bytes: Uint8Array, start: number, end: number, raw: boolean): void {
-    const i = this.count++;
-    this.bytes[i] = bytes;
-    this.start[i] = start;
-    this.end[i] = end;
-    this.isNull[i] =
-      raw && end - start === 2 && bytes[start] === BACKSLASH && bytes[start + 1] === CAPITAL_N;
-  }
-}
-
+/** Looks no further than `end`: the next messages are none of this one's business, nor of its time. */
 function indexOf(bytes: Buffer, what: Buffer, from: number, end: number): number {
-  if (what.length === 1) {
-    const byte = what[0];
-    for (let i = from; i < end; i++) if (bytes[i] === byte) return i;
-    return -1;
+  const first = what[0];
+  const last = end - what.length;
+  for (let i = from; i <= last; i++) {
+    if (bytes[i] === first && (what.length === 1 || startsWith(bytes, what, i, end))) return i;
   }
-  const found = bytes.indexOf(what, from);
-  return found < 0 || found + what.length > end ? -1 : found;
+  return -1;
 }
 
 function startsWith(bytes: Buffer, what: Buffer, at: number, end: number): boolean {
@@ -46,7 +26,7 @@ function startsWith(bytes: Buffer, what: Buffer, at: number, end: number): boole
 
 export function decodeCsv(plan: DecodePlan, messages: MessageBatch): DecodedBatch {
   const sink = new RowSink(plan, messages.count);
-  const decoder = new CsvDecoder(plan, plan.format as CsvFormat, sink);
+  const decoder = new CsvDecoder(plan, plan.format as CsvFormat, sink, utf8Checker(messages.bytes));
   const { bytes } = messages;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let message = 0; message < messages.count; message++) {
@@ -66,17 +46,29 @@ class CsvDecoder {
   readonly #enclose: number;
   readonly #escape: number;
   readonly #trim: boolean;
-  readonly #fields = new Fields();
+  readonly #valid: (start: number, end: number) => boolean;
+  readonly #fields = new CsvFields();
+  /** Where the row at hand ends, without its delimiter. */
+  #rowEnd = 0;
+  #unclosed = false;
   readonly #separatorText: string;
   readonly #delimiterText: string;
 
-  constructor(plan: DecodePlan, format: CsvFormat, sink: RowSink) {
+  constructor(
+    plan: DecodePlan,
+    format: CsvFormat,
+    sink: RowSink,
+    valid: (start: number, end: number) => boolean,
+  ) {
+    this.#valid = valid;
     this.#sink = sink;
     this.#fieldCount = plan.fields.length;
     this.#separator = Buffer.from(format.columnSeparator);
     this.#delimiter = Buffer.from(format.rowDelimiter);
     this.#enclose = format.enclose ? Buffer.from(format.enclose)[0]! : -1;
-    this.#escape = format.escape ? Buffer.from(format.escape)[0]! : -1;
+    // An enclose that escapes itself is RFC 4180's doubled quote, which needs no escape.
+    const own = format.escape === format.enclose ? undefined : format.escape;
+    this.#escape = own ? Buffer.from(own)[0]! : -1;
     this.#trim = format.trimSpace;
     this.#separatorText = shown(format.columnSeparator);
     this.#delimiterText = shown(format.rowDelimiter);
@@ -91,13 +83,11 @@ class CsvDecoder {
     const plain = this.#enclose < 0 && this.#escape < 0;
     while (at < end) {
       const rowStart = at;
-      this.#fields.count = 0;
+      this.#fields.clear();
+      this.#unclosed = false;
       at = plain ? this.#plainRow(bytes, at, end) : this.#quotedRow(bytes, at, end);
-      const rowEnd = startsWith(bytes, this.#delimiter, at - this.#delimiter.length, end)
-        ? at - this.#delimiter.length
-        : at;
-      if (rowEnd <= rowStart) continue;
-      this.#row(message, element, bytes.subarray(rowStart, Math.max(rowStart, rowEnd)));
+      if (this.#rowEnd === rowStart) continue;
+      this.#row(message, element, bytes, rowStart, this.#rowEnd);
       element += 1;
     }
     if (element === 0) this.#sink.empty();
@@ -107,6 +97,7 @@ class CsvDecoder {
   #plainRow(bytes: Buffer, from: number, end: number): number {
     const found = indexOf(bytes, this.#delimiter, from, end);
     const rowEnd = found < 0 ? end : found;
+    this.#rowEnd = rowEnd;
     let at = from;
     for (;;) {
       const separator = indexOf(bytes, this.#separator, at, rowEnd);
@@ -137,65 +128,103 @@ class CsvDecoder {
         at += this.#separator.length;
         continue;
       }
+      this.#rowEnd = at;
       return at >= end ? end : at + this.#delimiter.length;
     }
   }
 
+  /** Adds the field that begins at `from`; gives where it ends. Copied only where it is not as written. */
   #quotedField(bytes: Buffer, from: number, end: number): number {
+    const fields = this.#fields;
     let at = from;
     if (this.#trim) while (at < end && bytes[at] === 32) at += 1;
-    const out: number[] = [];
-    const enclosed = this.#enclose >= 0 && bytes[at] === this.#enclose;
-    const raw = at;
-    let inside = enclosed;
+    const enclosed = at < end && bytes[at] === this.#enclose;
     if (enclosed) at += 1;
+    const start = at;
+    const copyStart = fields.used;
+    let copied = false;
+    /** What is not copied yet begins here. */
+    let run = at;
     let closedAt = -1;
+    /** Blanks before this place were escaped. */
+    let kept = at;
     while (at < end) {
       const byte = bytes[at]!;
       if (byte === this.#escape && at + 1 < end) {
-        // The marker is looked for in the field as written: `\N` stays NULL with `\` as escape.
-        out.push(bytes[at + 1]!);
-        at += 2;
-      } else if (inside && byte === this.#enclose) {
-        if (bytes[at + 1] === this.#enclose && at + 1 < end) {
-          out.push(byte);
+        fields.copy(bytes, run, at);
+        copied = true;
+        run = at + 1;
+        at = run + this.#escapedLength(bytes, run, end);
+        kept = at;
+      } else if (enclosed && closedAt < 0) {
+        if (byte !== this.#enclose) at += 1;
+        else if (at + 1 < end && bytes[at + 1] === this.#enclose) {
+          fields.copy(bytes, run, at + 1);
+          copied = true;
           at += 2;
+          run = at;
         } else {
-          inside = false;
+          closedAt = at;
           at += 1;
-          closedAt = out.length;
+          const next = this.#trim ? this.#afterBlanks(bytes, at, end) : at;
+          if (this.#endsField(bytes, next, end)) {
+            at = next;
+            break;
+          }
+          // Text behind the enclosure belongs to the value.
+          fields.copy(bytes, run, closedAt);
+          copied = true;
+          run = at;
+          kept = at;
         }
-      } else if (
-        !inside &&
-        (startsWith(bytes, this.#separator, at, end) || startsWith(bytes, this.#delimiter, at, end))
-      ) {
-        break;
-      } else {
-        out.push(byte);
-        at += 1;
-      }
+      } else if (this.#endsField(bytes, at, end)) break;
+      else at += 1;
     }
-    if (!enclosed) {
-      const isMarker = at - raw === 2 && bytes[raw] === BACKSLASH && bytes[raw + 1] === CAPITAL_N;
-      if (isMarker) {
-        this.#fields.add(bytes, raw, at, true);
-        return at;
-      }
+    if (enclosed && closedAt < 0) this.#unclosed = true;
+    // Nothing behind the enclosure: the value ends with it.
+    let valueEnd = enclosed && closedAt >= run ? closedAt : at;
+    if (this.#trim && valueEnd === at && closedAt < run) {
+      while (valueEnd > kept && bytes[valueEnd - 1] === 32) valueEnd -= 1;
     }
-    let length = out.length;
-    if (this.#trim) while (length > Math.max(0, closedAt) && out[length - 1] === 32) length -= 1;
-    this.#fields.add(Uint8Array.from(out), 0, length, false);
+    const raw = !enclosed && isMarker(bytes, start, valueEnd);
+    if (copied && !raw) {
+      fields.copy(bytes, run, valueEnd);
+      fields.addCopied(copyStart);
+    } else fields.add(bytes, start, valueEnd, raw);
     return at;
   }
 
-  #row(message: number, element: number, row: Buffer): void {
+  #afterBlanks(bytes: Buffer, from: number, end: number): number {
+    let at = from;
+    while (at < end && bytes[at] === 32) at += 1;
+    return at;
+  }
+
+  #endsField(bytes: Buffer, at: number, end: number): boolean {
+    return (
+      at >= end ||
+      startsWith(bytes, this.#separator, at, end) ||
+      startsWith(bytes, this.#delimiter, at, end)
+    );
+  }
+
+  /** An escape stands for a whole separator or delimiter, else for one byte. */
+  #escapedLength(bytes: Buffer, at: number, end: number): number {
+    if (startsWith(bytes, this.#separator, at, end)) return this.#separator.length;
+    if (startsWith(bytes, this.#delimiter, at, end)) return this.#delimiter.length;
+    return 1;
+  }
+
+  #row(message: number, element: number, bytes: Buffer, from: number, to: number): void {
     const sink = this.#sink;
     const fields = this.#fields;
-    if (!isUtf8(row)) {
+    if (!this.#valid(from, to)) {
+      const row = bytes.subarray(from, to);
       sink.reject(message, element, `Invalid UTF-8 row (byte ${invalidAt(row)})`, row);
       return;
     }
-    if (fields.count !== this.#fieldCount) {
+    if (fields.count !== this.#fieldCount || this.#unclosed) {
+      const row = bytes.subarray(from, to);
       sink.reject(message, element, this.#countReason(fields.count, row), row);
       return;
     }
@@ -207,19 +236,14 @@ class CsvDecoder {
         column.builder.appendNull();
         continue;
       }
-      const bytes = fields.bytes[i]!;
+      const source = fields.copied[i] ? fields.scratch : bytes;
       const start = fields.start[i]!;
       const end = fields.end[i]!;
-      if (column.append(column.builder, bytes, start, end)) continue;
+      if (column.append(column.builder, source, start, end)) continue;
       if (sink.strict) {
         sink.truncate(before);
-        sink.reject(
-          message,
-          element,
-          outOfRange(column, bytes, start, end),
-          row,
-          column.field.name,
-        );
+        const reason = outOfRange(column, source, start, end);
+        sink.reject(message, element, reason, bytes.subarray(from, to), column.field.name);
         return;
       }
       column.builder.appendNull();
@@ -230,6 +254,11 @@ class CsvDecoder {
 
   #countReason(found: number, row: Buffer): string {
     const text = `Target column count: ${this.#fieldCount} doesn't match source value column count: ${found}. Column separator: '${this.#separatorText}', Row delimiter: '${this.#delimiterText}'`;
+    if (this.#unclosed) {
+      return found === this.#fieldCount
+        ? 'An enclosed field is never closed'
+        : `${text}. An enclosed field is never closed`;
+    }
     if (row.at(-1) === 13) return `${text}. The row ends in \\r: its row delimiter may be '\\r\\n'`;
     if (
       found === this.#fieldCount + 1 &&
@@ -245,19 +274,4 @@ function shown(text: string): string {
   return text.replace(/[\x00-\x1f\x7f]/g, (c) =>
     c === '\n' ? '\\n' : c === '\t' ? '\\t' : `0x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
-}
-
-/** The first byte that no UTF-8 text has there: where decoding puts a replacement that the bytes do not hold. */
-function invalidAt(row: Buffer): number {
-  const text = row.toString('utf8');
-  let at = 0;
-  let from = 0;
-  for (;;) {
-    const found = text.indexOf('\ufffd', from);
-    if (found < 0) return at;
-    at += Buffer.byteLength(text.slice(from, found));
-    if (row[at] !== 0xef || row[at + 1] !== 0xbf || row[at + 2] !== 0xbd) return at;
-    at += 3;
-    from = found + 1;
-  }
 }

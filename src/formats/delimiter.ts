@@ -1,4 +1,5 @@
 /** Separators as written in a statement to the bytes that they stand for (semantics.md 3.1). */
+import { isUtf8 } from 'node:buffer';
 import { LoadError } from '../base/errors.ts';
 
 const BYTES_MAX = 50;
@@ -40,7 +41,10 @@ function fromHex(text: string, digits: string): string {
     throw fail(`Invalid delimiter '${text}': hex length must be a even number`);
   }
   if (!/^[0-9a-f]+$/i.test(digits)) throw fail(`Invalid delimiter '${text}': invalid hex format`);
-  return Buffer.from(digits, 'hex').toString('utf8');
+  const bytes = Buffer.from(digits, 'hex');
+  // Rows are UTF-8: bytes that are none would never be found, and as text they would be others.
+  if (!isUtf8(bytes)) throw fail(`Invalid delimiter '${text}': it is no UTF-8 text`);
+  return bytes.toString('utf8');
 }
 
 /** `enclose` and `escape`: one byte, or nothing. */

@@ -8,8 +8,8 @@ export type JsonValue =
   | { readonly kind: 'object'; readonly members: ReadonlyMap<string, JsonValue> };
 
 const DEPTH_MAX = 128;
-const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-const STRING = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const QUOTE = 34;
+const BACKSLASH = 92;
 
 export class JsonReader {
   readonly #text: string;
@@ -54,11 +54,8 @@ export class JsonReader {
         return this.#word('false', { kind: 'boolean', value: false });
       case 'n':
         return this.#word('null', { kind: 'null' });
-      default: {
-        const text = this.#match(NUMBER);
-        if (text === undefined) return this.#fail('a value is expected');
-        return { kind: 'number', text };
-      }
+      default:
+        return this.#number();
     }
   }
 
@@ -75,11 +72,28 @@ export class JsonReader {
     }
   }
 
-  #match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#text)?.[0];
-    if (found !== undefined) this.#at += found.length;
-    return found;
+  /** By hand, not by a pattern: patterns run out of stack on texts of some megabytes. */
+  #number(): JsonValue | undefined {
+    const text = this.#text;
+    const start = this.#at;
+    let at = text[start] === '-' ? start + 1 : start;
+    const digits = (): boolean => {
+      const from = at;
+      while (isDigit(text.charCodeAt(at))) at += 1;
+      return at > from;
+    };
+    if (text[at] === '0') at += 1;
+    else if (!digits()) return this.#fail('a value is expected');
+    if (text[at] === '.') {
+      at += 1;
+      if (!digits()) return this.#fail('a digit is expected behind the point');
+    }
+    if (text[at] === 'e' || text[at] === 'E') {
+      at += text[at + 1] === '+' || text[at + 1] === '-' ? 2 : 1;
+      if (!digits()) return this.#fail('a digit is expected in the exponent');
+    }
+    this.#at = at;
+    return { kind: 'number', text: text.slice(start, at) };
   }
 
   #word(word: string, value: JsonValue): JsonValue | undefined {
@@ -89,9 +103,22 @@ export class JsonReader {
   }
 
   #string(): string | undefined {
-    const raw = this.#match(STRING);
-    if (raw === undefined) return this.#fail('a string is damaged or never closed');
-    return raw.includes('\\') ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+    const text = this.#text;
+    const start = this.#at;
+    let at = start + 1;
+    let escaped = false;
+    for (;;) {
+      const c = text.charCodeAt(at);
+      if (c === QUOTE) break;
+      if (Number.isNaN(c)) return this.#fail('a string is never closed');
+      if (c < 32) return this.#fail('a control character stands in a string');
+      if (c === BACKSLASH) escaped = true;
+      at += c === BACKSLASH ? 2 : 1;
+    }
+    const value = escaped ? unescaped(text.slice(start, at + 1)) : text.slice(start + 1, at);
+    if (value === undefined) return this.#fail('a string holds a bad escape');
+    this.#at = at + 1;
+    return value;
   }
 
   #array(depth: number): JsonValue | undefined {
@@ -139,6 +166,18 @@ export class JsonReader {
       this.#at += 1;
       if (next === '}') return { kind: 'object', members };
     }
+  }
+}
+
+const isDigit = (c: number) => c >= 48 && c <= 57;
+
+/** A lone half of a surrogate pair is no text that UTF-8 could hold. */
+function unescaped(quoted: string): string | undefined {
+  try {
+    const text = JSON.parse(quoted) as string;
+    return text.isWellFormed() ? text : undefined;
+  } catch {
+    return undefined;
   }
 }
 

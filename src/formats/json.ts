@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { LoadError } from '../base/errors.ts';
 import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
-import { normalJson } from './cast/json-text.ts';
+import { displayed } from './cast/json-text.ts';
 import type { DecodedBatch, DecodePlan, JsonFormat } from './decode.types.ts';
 import { JsonReader, type JsonValue, minified } from './json-reader.ts';
 import { RowSink, type SinkColumn } from './row-sink.ts';
@@ -107,7 +107,7 @@ function decodeMessage(
       return;
     }
     rows.forEach((row, element) => {
-      decodeRow(sink, paths, row, message, element, bytes);
+      decodeRow(sink, paths, row, message, element);
     });
   } catch (error) {
     if (!(error instanceof BadMessage)) throw error;
@@ -145,10 +145,14 @@ function rowsOf(
     if (one.kind !== 'object' && one.kind !== 'array') {
       throw new BadMessage('The value should be object type in json document stream');
     }
-    if (root === undefined) rows.push(...withoutRoot(one, format.stripOuterArray));
-    else
-      for (const item of one.kind === 'array' ? one.items : [one])
-        rows.push(...withRoot(item, root, format.stripOuterArray));
+    // Rows are added one by one: as arguments of one call they could pass its limit.
+    if (root === undefined) {
+      for (const row of withoutRoot(one, format.stripOuterArray)) rows.push(row);
+      continue;
+    }
+    for (const item of one.kind === 'array' ? one.items : [one]) {
+      for (const row of withRoot(item, root, format.stripOuterArray)) rows.push(row);
+    }
   }
   const odd = rows.find((row) => row.kind !== 'object');
   if (odd !== undefined) {
@@ -199,7 +203,6 @@ function decodeRow(
   row: JsonValue,
   message: number,
   element: number,
-  bytes: Uint8Array,
 ): void {
   const before = sink.rows;
   for (let i = 0; i < paths.length; i++) {
@@ -215,7 +218,7 @@ function decodeRow(
     if (reason === undefined) continue;
     if (sink.strict) {
       sink.truncate(before);
-      sink.reject(message, element, reason, Buffer.from(minified(row)) ?? bytes, column.field.name);
+      sink.reject(message, element, reason, Buffer.from(minified(row)), column.field.name);
       return;
     }
     column.builder.appendNull();
@@ -229,9 +232,7 @@ function append(column: SinkColumn, value: JsonValue): string | undefined {
   const { field, builder } = column;
   const { name } = field.type;
   if (name === 'JSON') {
-    const json = normalJson(minified(value));
-    if (json === undefined) return `Failed to parse value as json, column=${field.name}`;
-    builder.appendText(json);
+    builder.appendText(displayed(value));
     return undefined;
   }
   const number = INTEGERS.has(name) || FLOATS.has(name);

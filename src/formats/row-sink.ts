@@ -26,10 +26,11 @@ export function printable(bytes: Uint8Array): string {
     bytes.byteOffset,
     Math.min(bytes.length, ROW_TEXT_MAX),
   ).toString('utf8');
-  return text.replace(
-    /[\x00-\x1f\x7f]/g,
+  const shown = text.replace(
+    /[\x00-\x1f\x7f-\x9f]/g,
     (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
+  return shown.slice(0, ROW_TEXT_MAX);
 }
 
 export class RowSink {
@@ -37,8 +38,9 @@ export class RowSink {
   /** By position of the field; absent: read over. */
   readonly columns: readonly (SinkColumn | undefined)[];
   readonly #active: readonly SinkColumn[];
-  #message: number[] = [];
-  #element: number[] = [];
+  #rows = 0;
+  #message: Uint32Array;
+  #element: Uint32Array;
   readonly #rejects: Reject[] = [];
   #rejected = 0;
   #empty = 0;
@@ -46,6 +48,8 @@ export class RowSink {
 
   constructor(plan: DecodePlan, capacity: number) {
     this.strict = plan.strict;
+    this.#message = new Uint32Array(capacity);
+    this.#element = new Uint32Array(capacity);
     this.columns = plan.fields.map((field, position): SinkColumn | undefined => {
       const { type } = field;
       if (type === undefined) return undefined;
@@ -60,19 +64,31 @@ export class RowSink {
   }
 
   get rows(): number {
-    return this.#message.length;
+    return this.#rows;
   }
 
   endRow(message: number, element: number): void {
-    this.#message.push(message);
-    this.#element.push(element);
+    const row = this.#rows++;
+    if (row >= this.#message.length) this.#grow();
+    this.#message[row] = message;
+    this.#element[row] = element;
+  }
+
+  #grow(): void {
+    const capacity = Math.max(64, 2 * this.#message.length);
+    const larger = (from: Uint32Array) => {
+      const to = new Uint32Array(capacity);
+      to.set(from);
+      return to;
+    };
+    this.#message = larger(this.#message);
+    this.#element = larger(this.#element);
   }
 
   /** Takes back a row that was begun, or all rows from `rows` on. */
   truncate(rows = this.rows): void {
     for (const { builder } of this.#active) builder.truncate(rows);
-    this.#message.length = rows;
-    this.#element.length = rows;
+    this.#rows = rows;
   }
 
   coerced(): void {
@@ -93,8 +109,8 @@ export class RowSink {
   finish(): DecodedBatch {
     return {
       batch: { rows: this.rows, columns: this.#active.map(({ builder }) => builder.finish()) },
-      message: Uint32Array.from(this.#message),
-      element: Uint32Array.from(this.#element),
+      message: this.#message.slice(0, this.#rows),
+      element: this.#element.slice(0, this.#rows),
       rejects: this.#rejects,
       rejected: this.#rejected,
       empty: this.#empty,

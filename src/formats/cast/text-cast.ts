@@ -27,6 +27,9 @@ const latin = (bytes: Uint8Array, start: number, end: number) =>
 const DAY_MICROS = 86_400_000_000n;
 const NUMBER = /^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$/;
 
+/** No number is longer; patterns run out of stack on texts of some megabytes. */
+const NUMBER_LENGTH_MAX = 4_096;
+
 const RANGES: Readonly<Partial<Record<SqlType['name'], readonly [bigint, bigint]>>> = {
   TINYINT: [-128n, 127n],
   SMALLINT: [-32_768n, 32_767n],
@@ -77,6 +80,7 @@ function floatAppender(mode: CastMode, single: boolean): TextAppender {
       builder.appendDouble(small);
       return true;
     }
+    if (end - start > NUMBER_LENGTH_MAX) return false;
     const text = latin(bytes, start, end);
     if (NUMBER.test(text)) {
       const value = single ? Math.fround(Number(text)) : Number(text);
@@ -93,6 +97,7 @@ function floatAppender(mode: CastMode, single: boolean): TextAppender {
 }
 
 const booleanAppender: TextAppender = trimmed((builder, bytes, start, end) => {
+  if (end - start > NUMBER_LENGTH_MAX) return false;
   const text = latin(bytes, start, end);
   const word = text.toLowerCase();
   if (word === 'true' || word === 'false') builder.appendInt(word === 'true' ? 1 : 0);
