@@ -3,32 +3,15 @@
  * exact. A message that is no JSON is one reject with its position; its neighbours are not touched, and none of its own
  * rows is loaded.
  */
-import { isUtf8 } from 'node:buffer';
 import { LoadError } from '../base/errors.ts';
 import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
 import { displayed } from './cast/json-text.ts';
 import type { DecodedBatch, DecodePlan, JsonFormat } from './decode.types.ts';
+import { FlatJson } from './json-flat.ts';
+import { type PathStep, parseJsonPath } from './json-path.ts';
 import { JsonReader, type JsonValue, minified } from './json-reader.ts';
 import { RowSink, type SinkColumn } from './row-sink.ts';
-
-export type PathStep = string | number;
-
-/** `$.a.b[0]`, `a.b`, `$."x.y"`, `$` to steps. */
-export function parseJsonPath(path: string): readonly PathStep[] {
-  const bad = () => new LoadError('JSON_PATH', `Invalid json path: ${path}`, { errno: 1064 });
-  let rest = path.trim();
-  if (rest === '') throw bad();
-  if (rest.startsWith('$')) rest = rest.slice(1);
-  else rest = `.${rest}`;
-  const steps: PathStep[] = [];
-  while (rest !== '') {
-    const match = /^(?:\."([^"]+)"|\.([^.[\]"]+)|\[([0-9]{1,9})\])/.exec(rest);
-    if (match === null) throw bad();
-    steps.push(match[1] ?? match[2] ?? Number(match[3]));
-    rest = rest.slice(match[0].length);
-  }
-  return steps;
-}
+import { invalidAt, utf8Checker } from './utf8.ts';
 
 /** The `jsonpaths` property: a JSON array of paths. */
 export function checkJsonPaths(text: string): string[] {
@@ -71,6 +54,8 @@ export function decodeJson(plan: DecodePlan, messages: MessageBatch): DecodedBat
         : parseJsonPath(format.jsonpaths[i]),
   );
   const root = format.jsonRoot ? parseJsonPath(format.jsonRoot) : undefined;
+  const valid = utf8Checker(messages.bytes);
+  const flat = FlatJson.for(plan, sink);
   for (let message = 0; message < messages.count; message++) {
     const length = messages.length[message]!;
     if (length <= 0) {
@@ -78,6 +63,8 @@ export function decodeJson(plan: DecodePlan, messages: MessageBatch): DecodedBat
       continue;
     }
     const start = messages.start[message]!;
+    const isText = valid(start, start + length);
+    if (isText && flat?.row(messages.bytes, start, start + length, message)) continue;
     decodeMessage(
       sink,
       format,
@@ -85,6 +72,7 @@ export function decodeJson(plan: DecodePlan, messages: MessageBatch): DecodedBat
       root,
       message,
       messages.bytes.subarray(start, start + length),
+      isText,
     );
   }
   return sink.finish();
@@ -97,10 +85,11 @@ function decodeMessage(
   root: readonly PathStep[] | undefined,
   message: number,
   bytes: Uint8Array,
+  isText: boolean,
 ): void {
   const before = sink.rows;
   try {
-    if (!isUtf8(bytes)) throw new BadMessage('Invalid UTF-8 row');
+    if (!isText) throw new BadMessage(`Invalid UTF-8 row (byte ${invalidAt(bytes)})`);
     const rows = rowsOf(bytes, format, root);
     if (rows.length === 0) {
       sink.empty();

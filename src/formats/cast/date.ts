@@ -20,7 +20,7 @@ export function daysOf(year: number, month: number, day: number): number {
 
 const LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-function lastDay(year: number, month: number): number {
+export function lastDay(year: number, month: number): number {
   const leap = year !== 0 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
   return month === 2 && leap ? 29 : (LENGTHS[month - 1] ?? 0);
 }

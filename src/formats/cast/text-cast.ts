@@ -8,6 +8,7 @@ import type { BytesColumn, Column } from '../../base/column-batch.ts';
 import { type SqlType, STRING_LENGTH } from '../../base/sql-type.ts';
 import { type ColumnBuilder, createBuilder } from '../column-builder.ts';
 import { parseDatetime } from './date.ts';
+import { type Moment, readMoment } from './date-bytes.ts';
 import { parseDecimal } from './decimal.ts';
 import { type Span, smallInteger, trim, wholeNumber } from './integer.ts';
 import { normalJson } from './json-text.ts';
@@ -106,6 +107,36 @@ const booleanAppender: TextAppender = trimmed((builder, bytes, start, end) => {
   return true;
 });
 
+function dateAppender(strict: boolean): TextAppender {
+  const moment: Moment = { days: 0, seconds: 0, micros: 0 };
+  return trimmed((builder, bytes, start, end) => {
+    if (readMoment(bytes, start, end, moment)) {
+      builder.appendInt(moment.days);
+      return true;
+    }
+    const micros = parseDatetime(latin(bytes, start, end), strict);
+    if (micros === undefined) return false;
+    const inDay = ((micros % DAY_MICROS) + DAY_MICROS) % DAY_MICROS;
+    builder.appendInt(Number((micros - inDay) / DAY_MICROS));
+    return true;
+  });
+}
+
+function datetimeAppender(strict: boolean): TextAppender {
+  const moment: Moment = { days: 0, seconds: 0, micros: 0 };
+  return trimmed((builder, bytes, start, end) => {
+    if (readMoment(bytes, start, end, moment)) {
+      const seconds = BigInt(moment.days * 86_400 + moment.seconds);
+      builder.appendBig(seconds * 1_000_000n + BigInt(moment.micros));
+      return true;
+    }
+    const micros = parseDatetime(latin(bytes, start, end), strict);
+    if (micros === undefined) return false;
+    builder.appendBig(micros);
+    return true;
+  });
+}
+
 function textAppenderOf(type: SqlType): TextAppender {
   const length = type.length ?? (type.name === 'CHAR' ? 1 : STRING_LENGTH);
   return (builder, bytes, start, end) => {
@@ -144,21 +175,9 @@ export function textAppender(
       });
     }
     case 'DATE':
-      return trimmed((builder, bytes, start, end) => {
-        const micros = parseDatetime(latin(bytes, start, end), strict);
-        if (micros === undefined) return false;
-        builder.appendInt(
-          Number((micros - (((micros % DAY_MICROS) + DAY_MICROS) % DAY_MICROS)) / DAY_MICROS),
-        );
-        return true;
-      });
+      return dateAppender(strict);
     case 'DATETIME':
-      return trimmed((builder, bytes, start, end) => {
-        const micros = parseDatetime(latin(bytes, start, end), strict);
-        if (micros === undefined) return false;
-        builder.appendBig(micros);
-        return true;
-      });
+      return datetimeAppender(strict);
     case 'JSON':
       return (builder, bytes, start, end) => {
         const json = normalJson(decoder.decode(bytes.subarray(start, end)));
