@@ -5,6 +5,7 @@ import type { PartInput, QueryResult, QueryTable } from '../../engine/engine.typ
 import { decodeBatch, encodeBatch } from '../../formats/column-codec.ts';
 import { bytesRef, readBytesRef } from '../bytes-ref.ts';
 import {
+  type BytesRef,
   beSubject,
   type PinReply,
   type PinRequest,
@@ -18,6 +19,8 @@ import type { BeContext } from './be.ts';
 
 const PIN_TIMEOUT_MS = 30_000;
 const IDLE_MS_MAX = 600_000;
+/** Of one answer: many small parts together outgrow a message as one large part does (T2). */
+const INLINE_IN_ALL_MAX = 64 * 1024;
 
 interface Running {
   readonly result: QueryResult;
@@ -166,14 +169,17 @@ export class BeQueries {
   async #pin(request: PinRequest): Promise<PinReply> {
     const { store, parts } = this.#context;
     const pinned = await store.pin(request.queryId, request.tablets);
+    let inline = INLINE_IN_ALL_MAX;
     return {
-      parts: pinned.map(({ partId, merged, tablets, data }) => ({
-        partId,
-        merged,
-        tablets,
+      parts: pinned.map(({ partId, merged, tablets, data }) => {
+        if (data.kind === 'file') return { partId, merged, tablets, data };
+        inline -= data.bytes.length;
         // A copy goes: what is offered is taken over by the part store.
-        data: data.kind === 'file' ? data : bytesRef(data.bytes.slice(), parts),
-      })),
+        const bytes = data.bytes.slice();
+        const ref: BytesRef =
+          inline > 0 ? bytesRef(bytes, parts) : { kind: 'part', ref: parts.offer(bytes) };
+        return { partId, merged, tablets, data: ref };
+      }),
     };
   }
 }
