@@ -70,7 +70,9 @@ export class ColumnBuilder {
 
   /** i8, i16, i32 */
   appendInt(value: number): void {
-    (this.#values as Int32Array)[this.#grow()] = value;
+    // The row first: growing puts another array in place.
+    const row = this.#grow();
+    (this.#values as Int32Array)[row] = value;
   }
 
   /** i64, i128 */
@@ -86,7 +88,8 @@ export class ColumnBuilder {
 
   /** f32, f64 */
   appendDouble(value: number): void {
-    (this.#values as Float64Array)[this.#grow()] = value;
+    const row = this.#grow();
+    (this.#values as Float64Array)[row] = value;
   }
 
   appendBytes(bytes: Uint8Array, start = 0, end = bytes.length): void {

@@ -11,6 +11,8 @@ export interface DecodedMessages {
 }
 
 export function decodeMessages(plan: DecodePlan): OperatorFunction<MessageBatch, DecodedMessages> {
-  const decode = plan.format.kind === 'csv' ? decodeCsv : decodeJson;
-  return map((messages) => ({ messages, decoded: decode(plan, messages) }));
+  return map((messages) => ({
+    messages,
+    decoded: plan.format.kind === 'csv' ? decodeCsv(plan, messages) : decodeJson(plan, messages),
+  }));
 }

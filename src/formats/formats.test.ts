@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { BytesColumn, ColumnBatch } from '../base/column-batch.ts';
 import type { SqlType } from '../base/sql-type.ts';
 import { bucketOf } from './bucket.ts';
-import { castTextColumn } from './cast/text-cast.ts';
+import { castTextColumn, textAppender } from './cast/text-cast.ts';
 import { concatBatches, createBuilder, sliceBatch, takeRows } from './column-builder.ts';
 import { decodeBatch, encodeBatch } from './column-codec.ts';
 import { valueText } from './value-text.ts';
@@ -166,6 +166,17 @@ describe('column batches', () => {
     const joined = concatBatches([sliceBatch(sample(9), 0, 4), sliceBatch(sample(9), 4, 9)]);
     expect(show(joined)).toEqual(all);
     expect(show(takeRows(sample(9), Uint32Array.of(8, 0, 0)))).toEqual([all[8], all[0], all[0]]);
+  });
+
+  it.each([0, 1, 63, 64, 100])('keeps every value while it grows from %d rows', (capacity) => {
+    const expected = Array.from({ length: 300 }, (_, row) => String(1 + (row % 90)));
+    for (const type of types.filter(({ name }) => !['BOOLEAN', 'DATETIME'].includes(name))) {
+      const builder = createBuilder(type, capacity);
+      const append = textAppender(type, false);
+      for (const text of expected) append(builder, Buffer.from(text), 0, text.length);
+      const column = builder.finish();
+      expect(expected.map((_, row) => valueText(column, row, type))).toEqual(expected);
+    }
   });
 
   it('takes back what was appended', () => {
