@@ -1,0 +1,82 @@
+/** A real `millrace start` in a process of its own, for tests through the MySQL port. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { systemClock } from '../../src/base/clock.ts';
+import { MysqlClient } from '../../src/protocol/mysql/client.ts';
+
+export interface Millrace {
+  readonly port: number;
+  readonly http: string;
+  readonly dataDir: string;
+  /** The rows of the last result, by column name. */
+  query(sql: string): Promise<Record<string, string | null>[]>;
+  kill(): Promise<void>;
+  /** Ends it and removes its data. */
+  stop(): Promise<void>;
+}
+
+export async function startMillrace(
+  options: { dataDir?: string; be?: number; args?: readonly string[] } = {},
+): Promise<Millrace> {
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'millrace-test-')));
+  const main = new URL('../../src/server/main.ts', import.meta.url).pathname;
+  const be = String(options.be ?? 3);
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [
+      ...[main, 'start', '--data', dataDir, '--be', be, '--mysql-port', '0', '--http-port', '0'],
+      ...(options.args ?? []),
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  let port = 0;
+  let http = '';
+  for await (const line of createInterface({ input: child.stdout! })) {
+    const match = /^millrace ready mysql=.*:(\d+) http=(.*)$/.exec(line);
+    if (match === null) continue;
+    port = Number(match[1]);
+    http = `http://${match[2]}`;
+    break;
+  }
+  if (port === 0) throw new Error('millrace ended before it was ready');
+  const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
+    child.kill(signal);
+    await exited;
+  };
+  return {
+    port,
+    http,
+    dataDir,
+    async query(sql) {
+      const client = await MysqlClient.connect({
+        host: '127.0.0.1',
+        port,
+        user: 'root',
+        password: '',
+        clock: systemClock,
+      });
+      try {
+        let found: Record<string, string | null>[] = [];
+        for await (const result of client.query(sql)) {
+          if (result.kind !== 'rows') continue;
+          const names = result.columns.map(({ name }) => name);
+          found = result.rows.map((row) =>
+            Object.fromEntries(names.map((name, i) => [name, row[i] ?? null])),
+          );
+        }
+        return found;
+      } finally {
+        await client.close();
+      }
+    },
+    kill: () => end('SIGKILL'),
+    async stop() {
+      await end('SIGTERM');
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
