@@ -93,7 +93,37 @@ describe('numbers (semantics.md 11.6)', () => {
   });
 });
 
+describe('what clients are shown', () => {
+  it.each([
+    ['1e20', '1e+20', '1e+20'],
+    ['-12345678901234567890', '-1.2345679e+19', '-1.2345678901234567e+19'],
+    ['1e15', '1000000000000000', '1000000000000000'],
+    ['0.1', '0.1', '0.1'],
+    ['16777217', '16777216', '16777217'],
+    ['1e-45', '1e-45', '1e-45'],
+    ['1e39', null, '1e+39'],
+  ])('%s as FLOAT and DOUBLE', (text, float, double) => {
+    expect(cast(text, { name: 'FLOAT' })).toBe(float);
+    expect(cast(text, { name: 'DOUBLE' })).toBe(double);
+  });
+});
+
 describe('text and JSON', () => {
+  it('CAST leaves a long text to the sink, the reader does not take it', () => {
+    const type: SqlType = { name: 'VARCHAR', length: 2 };
+    expect(cast('abc', type, 'cast')).toBe('abc');
+    expect(cast('abc', type, 'reader')).toBeNull();
+  });
+
+  it('strict mode takes no date with more behind it', () => {
+    for (const text of ['2024-01-31abc', '2024-01-31 12:34:56+08:00', '2024-01-31 12:34:56 UTC']) {
+      const append = textAppender({ name: 'DATETIME' }, true);
+      expect(append(createBuilder({ name: 'DATETIME' }), Buffer.from(text), 0, text.length)).toBe(
+        false,
+      );
+    }
+  });
+
   it('counts bytes, not characters', () => {
     expect(cast('Antoine de Saint-Exupéry', { name: 'VARCHAR', length: 26 })).toBe(
       'Antoine de Saint-Exupéry',

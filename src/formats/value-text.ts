@@ -24,6 +24,8 @@ export function valueText(column: Column, row: number, type: SqlType): string | 
     }
     case 'f32':
       return floatText(column.values[row] ?? 0);
+    case 'f64':
+      return doubleText(column.values[row] ?? 0);
     default:
       return String(column.values[row] ?? 0);
   }
@@ -40,13 +42,21 @@ function decimalText(value: bigint, scale: number): string {
   return `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
-/** The shortest text that reads back as the same 32-bit value. */
+const EXPONENT_FROM = 1e16;
+
+/** The shortest text that reads back as the same value; `1e+20` where whole digits would pretend to be exact. */
+function doubleText(value: number): string {
+  const large = Math.abs(value) >= EXPONENT_FROM && Number.isFinite(value);
+  return large ? value.toExponential() : String(value);
+}
+
+/** As above for a 32-bit value. */
 function floatText(value: number): string {
-  for (let digits = 6; digits < 9; digits++) {
-    const text = String(Number(value.toPrecision(digits)));
-    if (Math.fround(Number(text)) === value) return text;
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return doubleText(short);
   }
-  return String(Number(value.toPrecision(9)));
+  return doubleText(Number(value.toPrecision(9)));
 }
 
 function dateText(days: number): string {

@@ -137,7 +137,14 @@ function datetimeAppender(strict: boolean): TextAppender {
   });
 }
 
-function textAppenderOf(type: SqlType): TextAppender {
+/** CAST leaves the length to the table's sink, which filters the row and says so; NULL here would hide it. */
+function textAppenderOf(type: SqlType, mode: CastMode): TextAppender {
+  if (mode === 'cast') {
+    return (builder, bytes, start, end) => {
+      builder.appendBytes(bytes, start, end);
+      return true;
+    };
+  }
   const length = type.length ?? (type.name === 'CHAR' ? 1 : STRING_LENGTH);
   return (builder, bytes, start, end) => {
     if (end - start > length) return false;
@@ -187,7 +194,7 @@ export function textAppender(
       };
     case 'CHAR':
     case 'VARCHAR':
-      return textAppenderOf(type);
+      return textAppenderOf(type, mode);
   }
 }
 
