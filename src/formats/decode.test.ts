@@ -230,6 +230,16 @@ describe('JSON', () => {
     expect(found.rejected).toBe(ids.length === 0 ? 1 : 0);
   });
 
+  it('a byte order mark is no data', () => {
+    expect(run(plan(json, fields), '\ufeff{"id":1}').rows[0]?.[0]).toBe('1');
+  });
+
+  it('a path over every item gives an array', () => {
+    const format = { ...json, jsonpaths: ['$.a[*].b', '$.c[*].b'] };
+    const found = run(plan(format, two), '{"a":[{"b":1},{"x":0},{"b":"z"}],"c":7}');
+    expect(found.rows).toEqual([['[1,"z"]', null]]);
+  });
+
   it('jsonpaths feed fields by position', () => {
     const format = { ...json, jsonpaths: ['$.a.b[1]', '$."x.y"', 'c'] };
     const found = run(

@@ -8,7 +8,7 @@ import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
 import { displayed } from './cast/json-text.ts';
 import type { DecodedBatch, DecodePlan, JsonFormat } from './decode.types.ts';
 import { FlatJson } from './json-flat.ts';
-import { type PathStep, parseJsonPath } from './json-path.ts';
+import { EVERY, type PathStep, parseJsonPath } from './json-path.ts';
 import { JsonReader, type JsonValue, minified } from './json-reader.ts';
 import { RowSink, type SinkColumn } from './row-sink.ts';
 import { invalidAt, utf8Checker } from './utf8.ts';
@@ -33,8 +33,14 @@ export function checkJsonPaths(text: string): string[] {
 
 function find(value: JsonValue, steps: readonly PathStep[]): JsonValue | undefined {
   let at: JsonValue | undefined = value;
-  for (const step of steps) {
+  for (const [i, step] of steps.entries()) {
     if (at === undefined) return undefined;
+    if (step === EVERY) {
+      if (at.kind !== 'array') return undefined;
+      const rest = steps.slice(i + 1);
+      const items = at.items.map((item) => find(item, rest));
+      return { kind: 'array', items: items.filter((item) => item !== undefined) };
+    }
     if (typeof step === 'number') at = at.kind === 'array' ? at.items[step] : undefined;
     else at = at.kind === 'object' ? at.members.get(step) : undefined;
   }
@@ -112,7 +118,10 @@ function decodeMessage(
 
 function documents(bytes: Uint8Array): JsonValue[] {
   const reader = new JsonReader(
-    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'),
+    // A byte order mark is no data, as in CSV.
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      .toString('utf8')
+      .replace(/^\ufeff/, ''),
   );
   const values: JsonValue[] = [];
   while (!reader.atEnd()) {
