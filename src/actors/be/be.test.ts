@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait-for.ts';
-import { systemClock } from '../../base/clock.ts';
-import { toErrorData } from '../../base/errors.ts';
+import { type Clock, systemClock } from '../../base/clock.ts';
+import { LoadError, toErrorData } from '../../base/errors.ts';
 import { silentLog } from '../../base/log.ts';
 import { systemRandom } from '../../base/random.ts';
 import type { TableSchema } from '../../base/table-schema.ts';
@@ -29,6 +29,12 @@ import {
 } from '../messages.ts';
 import { type BeService, createBeService } from './be.ts';
 
+/** Ten times as fast: the BE asks again after seconds. */
+const fastClock: Clock = {
+  ...systemClock,
+  now: () => systemClock.now() * 10,
+  setTimeout: (fn, delayMs) => systemClock.setTimeout(fn, delayMs / 10),
+};
 const ports = { clock: systemClock, log: silentLog };
 const fe: FeStamp = { epoch: 2, incarnation: 'fe-2', seq: 10 };
 const BASE = 100n;
@@ -50,10 +56,15 @@ let store: TabletStore;
 let service: BeService;
 /** Messages by partition; their offsets begin at BASE. */
 let log: Record<number, readonly (string | null)[]>;
+/** Partitions whose fetch fails; with one of them, the others wait for rows that never come. */
+let broken: Set<number>;
 let commits: ReadonlyMap<number, bigint>[];
 /** What the little FE says and has heard. */
 let hello: Partial<HelloReply>;
 let outcome: Outcome;
+/** Who answers `fe.ask` and `fe.register`. */
+let answering: FeStamp;
+let asked: number;
 let hellos: number;
 let registrations: RegisterRequest[];
 
@@ -72,6 +83,9 @@ beforeEach(async () => {
   commits = [];
   hello = {};
   outcome = { kind: 'undecided' };
+  answering = fe;
+  asked = 0;
+  broken = new Set();
   hellos = 0;
   registrations = [];
   hub = createLocalHub(ports);
@@ -86,7 +100,8 @@ beforeEach(async () => {
   });
   answerAsFe();
   service = createBeService({
-    ...ports,
+    log: silentLog,
+    clock: fastClock,
     name: 'be-1',
     store,
     engine,
@@ -117,13 +132,13 @@ function answerAsFe(): void {
     const request = body as RegisterRequest;
     registrations.push(request);
     const outcomes = settled(request.inDoubt.map(({ txnId }) => txnId));
-    return { fe, outcomes, drop: [], damaged: [], beatMs: 20 };
+    return { fe: answering, outcomes, drop: [], damaged: [], beatMs: 200 };
   });
   bus.respond('fe.beat', () => ({ fe, register: false, drop: [] }));
-  bus.respond('fe.ask', (body) => ({
-    fe,
-    outcomes: settled((body as { txnIds: number[] }).txnIds),
-  }));
+  bus.respond('fe.ask', (body) => {
+    asked += 1;
+    return { fe: answering, outcomes: settled((body as { txnIds: number[] }).txnIds) };
+  });
 }
 
 /** Two messages a fetch, so that a task needs several. */
@@ -132,8 +147,12 @@ function fakeKafka(): KafkaClient {
     partitions: async () => Object.keys(log).map(Number),
     offsets: async (_topic, partitions, at) =>
       new Map(partitions.map((p) => [p, at === 'end' ? endOf(p) : BASE])),
-    fetch: async (_topic, partitions) =>
-      partitions.map(({ partition, offset }): FetchedPartition => {
+    fetch: async (topic, partitions, _limits, signal) => {
+      if (partitions.some(({ partition }) => broken.has(partition))) {
+        throw new LoadError('KAFKA_CRC', 'damaged', { details: { topic, partition: 4 } });
+      }
+      if (broken.size > 0) await new Promise((gone) => signal?.addEventListener('abort', gone));
+      return partitions.map(({ partition, offset }): FetchedPartition => {
         const at = Number(offset - BASE);
         const found = (log[partition] ?? []).slice(at, at + 2);
         const batch = { ...messages(...found), partition, offsetBase: offset };
@@ -145,7 +164,8 @@ function fakeKafka(): KafkaClient {
           highWatermark: endOf(partition),
           bytes: batch.bytes.length,
         };
-      }),
+      });
+    },
     commitGroup: async (_group, _topic, offsets) => {
       commits.push(offsets);
     },
@@ -264,6 +284,27 @@ describe('registration', () => {
   });
 });
 
+describe('answers of an FE that this BE is not promised to', () => {
+  const other: FeStamp = { epoch: 1, incarnation: 'fe-1', seq: 90 };
+
+  test('decide no transaction in doubt', async () => {
+    await service.start();
+    log = { 0: ['1,a'] };
+    await staged();
+    outcome = { kind: 'aborted' };
+    answering = other;
+    await waitFor(() => asked >= 2, { what: 'a second question', timeoutMs: 4_500 });
+    expect(store.inDoubt()).toEqual([{ txnId: 1, attempt: 0 }]);
+  });
+
+  test('are no registration', async () => {
+    answering = other;
+    void service.start();
+    await waitFor(() => hellos >= 2, { what: 'a second hello', timeoutMs: 4_500 });
+    expect(service.registered).toBe(false);
+  });
+});
+
 describe('task-run', () => {
   beforeEach(() => service.start());
 
@@ -326,6 +367,14 @@ describe('task-run', () => {
   ])('$name is refused', async ({ stamp }) => {
     log = { 0: ['1,a'] };
     expect(await codeOf(run({ fe: stamp }))).toBe('EPOCH_STALE');
+    expect(store.inDoubt()).toEqual([]);
+  });
+
+  test('the error of one partition ends the others and leaves nothing', async () => {
+    log = { 0: ['1,a'], 4: ['2,b'] };
+    broken = new Set([4]);
+    const limits = { bytesMax: 1_000_000, consumeMs: 1_000_000 };
+    expect(await codeOf(run({ limits }))).toBe('KAFKA_CRC');
     expect(store.inDoubt()).toEqual([]);
   });
 

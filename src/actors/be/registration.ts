@@ -9,6 +9,7 @@ import type {
   AskRequest,
   BeatReply,
   BeatRequest,
+  FeStamp,
   HelloReply,
   HelloRequest,
   Outcome,
@@ -107,6 +108,7 @@ export class Registration {
       tablets: store.tablets().map(({ tabletId, version }) => ({ tabletId, version })),
     };
     const answer = await bus.request<RegisterReply>('fe.register', request, timeout);
+    this.#promised(answer.fe);
     for (const { txnId, outcome } of answer.outcomes) await this.#settle(txnId, outcome);
     await store.dropTablets(answer.drop);
     for (const { tabletId, reason } of answer.damaged) {
@@ -118,6 +120,17 @@ export class Registration {
     }
     await store.dropUnvoted();
     return answer.beatMs;
+  }
+
+  /** I5: an FE that was replaced since the question may not decide for this BE. */
+  #promised(fe: FeStamp): void {
+    const { promise } = this.#options.store;
+    if (fe.epoch === promise?.epoch && fe.incarnation === promise.incarnation) return;
+    throw new LoadError(
+      'EPOCH_STALE',
+      `an answer of epoch ${fe.epoch} (${fe.incarnation}) came to a BE of ${promise?.epoch} (${promise?.incarnation})`,
+      { transient: true, details: { epoch: fe.epoch, promised: promise?.epoch ?? null } },
+    );
   }
 
   async #settle(txnId: number, outcome: Outcome): Promise<void> {
@@ -176,6 +189,7 @@ export class Registration {
     const body: AskRequest = { beId: store.beId, incarnation: store.incarnation, txnIds };
     try {
       const reply = await bus.request<AskReply>('fe.ask', body, { timeoutMs: TIMEOUT_MS });
+      this.#promised(reply.fe);
       for (const { txnId, outcome } of reply.outcomes) await this.#settle(txnId, outcome);
     } catch (error) {
       this.#options.log.write('debug', 'in-doubt question was not answered', {

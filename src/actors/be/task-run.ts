@@ -79,12 +79,21 @@ class TaskRun {
     const beginMs = clock.now();
     const actors = ranges.map((range) => this.#consumer(range));
     const stop = () => {
-      for (const actor of actors) actor.send({ type: 'consumer.stop' });
+      for (const actor of actors) {
+        if (actor.getSnapshot().status === 'active') actor.send({ type: 'consumer.stop' });
+      }
     };
     const timer = clock.setTimeout(stop, limits.consumeMs);
     this.#stopping.addEventListener('abort', stop, { once: true });
     try {
-      const outputs = await Promise.all(actors.map((actor) => toPromise(actor)));
+      const outputs = await Promise.all(
+        actors.map(async (actor) => {
+          const output = await toPromise(actor);
+          // What the others would still bring is given up with it.
+          if (output.error !== undefined) stop();
+          return output;
+        }),
+      );
       const failure = outputs.find(({ error }) => error !== undefined);
       if (failure !== undefined) throw failure.error;
       const progress: Record<string, { from: string; to: string }> = {};
