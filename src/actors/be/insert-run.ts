@@ -139,7 +139,7 @@ function fieldType(
 function convert(column: Column, from: SqlType, to: SqlType, rows: number): Column {
   if (same(from, to)) return column;
   const text = column.kind === 'bytes' ? column : asText(column, from, rows);
-  return castTextColumn(text, rows, to, 'reader');
+  return castTextColumn(text, rows, to, 'cast');
 }
 
 function same(a: SqlType, b: SqlType): boolean {
