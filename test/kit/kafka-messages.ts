@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Producer } from 'kafkajs';
 import { kafkaClient } from '../../scripts/services/kafka-client.ts';
 import { type Codec, compressionTypes } from './kafka-codecs.ts';
+import { endOffsets } from './kafka-topics.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface Outgoing {
@@ -43,7 +44,10 @@ export interface OpenProducer {
   close(): Promise<void>;
 }
 
-/** One batch per partition, with a connection of its own. For a stream of batches: `openProducer`. */
+/**
+ * One batch per partition, with a connection of its own. For a stream of batches: `openProducer`.
+ * With `transactional` the markers are in the log when this returns.
+ */
 export async function produce(
   bootstrap: string,
   topic: string,
@@ -68,6 +72,22 @@ export async function produce(
     const transaction = await producer.transaction();
     const written = await send(transaction, topic, messages, options);
     await (options.transactional === 'commit' ? transaction.commit() : transaction.abort());
+    const parts = Object.entries(Object.groupBy(messages, ({ partition }) => partition ?? 'any'));
+    if (parts.some(([partition]) => partition === 'any')) {
+      throw new Error('a transaction of the kit names the partition of each message');
+    }
+    // A broker answers the end of a transaction before its markers are in the log.
+    const lengths = new Map(parts.map(([partition, all]) => [Number(partition), all?.length ?? 0]));
+    await waitFor(
+      async () => {
+        const ends = await endOffsets(bootstrap, topic);
+        return written.every(({ partition, baseOffset }) => {
+          const marker = baseOffset + BigInt(lengths.get(partition) ?? 0);
+          return (ends[partition] ?? 0n) > marker;
+        });
+      },
+      { what: `marker of a transaction on "${topic}"` },
+    );
     return written;
   } finally {
     await producer.disconnect();

@@ -13,6 +13,7 @@ import { readKafkaProperties } from '../../src/sources/kafka/kafka-properties.ts
 import { kafkajsTransport } from '../../src/sources/kafka/kafkajs-transport.ts';
 import { produce } from '../kit/kafka-messages.ts';
 import { addPartitions, createTopic, deleteRecords, moveLeader } from '../kit/kafka-topics.ts';
+import { waitFor } from '../kit/wait-for.ts';
 
 const limits = { maxWaitMs: 300, minBytes: 1, maxBytes: 8 << 20 };
 let port: KafkaPort;
@@ -65,6 +66,13 @@ async function readAll(source: KafkaClient, topic: string, partition = 0, from =
     offset = fetched?.nextOffset ?? offset;
   }
   return { rows, nextOffset: offset };
+}
+
+/** A broker answers the end of a transaction before its marker is in the log. */
+async function markersWritten(source: KafkaClient, topic: string, end: bigint): Promise<void> {
+  await waitFor(async () => (await source.offsets(topic, [0], 'end')).get(0) === end, {
+    what: `end ${end} of ${topic}`,
+  });
 }
 
 async function errorOf(work: Promise<unknown>): Promise<LoadError> {
@@ -130,7 +138,9 @@ describe('one broker with four listeners', () => {
     }
     await producer.disconnect();
 
-    const committed = await readAll(await client(kafka.bootstrap), topic);
+    const reader = await client(kafka.bootstrap);
+    await markersWritten(reader, topic, 27n);
+    const committed = await readAll(reader, topic);
     expect(committed).toEqual({ rows: expected, nextOffset: 27n });
     const all = await client(kafka.bootstrap, { 'isolation.level': 'read_uncommitted' });
     expect((await readAll(all, topic)).rows).toHaveLength(18);
@@ -160,6 +170,7 @@ describe('one broker with four listeners', () => {
 
     await transaction.commit();
     await producer.disconnect();
+    await markersWritten(source, topic, 3n);
     expect((await readAll(source, topic)).rows).toEqual(['0:plain', '1:open']);
   });
 
