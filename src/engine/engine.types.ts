@@ -64,7 +64,7 @@ export interface TransformOutput {
   readonly rejected: number;
 }
 
-/** Rows of one part that belong to one tablet; ranges follow each other in the part's order. */
+/** Rows of one part that belong to one tablet. */
 export interface PartTablet {
   readonly tabletId: number;
   readonly rows: number;
@@ -90,16 +90,19 @@ export interface PartSpec {
 }
 
 /**
- * Collects one BE's share of a transaction. Rows come in source order; the part keeps them grouped by tablet,
- * in that order within a tablet, with hidden columns behind the schema's columns:
+ * Collects one BE's share of a transaction, in memory that does not grow with it. Rows come in source order, and a part
+ * keeps that order within a tablet: an inline part has its rows grouped by tablet, in a file tablets lie mixed. Hidden
+ * columns stand behind the schema's columns:
  *   __tablet BIGINT   always
  *   __ord    BIGINT   position within the part, for models whose result depends on order (REPLACE, …)
  */
 export interface PartWriter {
+  /** The batch is not to be changed afterwards. Await it: that is what bounds memory. */
   append(batch: ColumnBatch, tabletIds: Float64Array): Promise<void>;
   readonly rows: number;
   readonly bytes: number;
   finish(): Promise<BuiltPart>;
+  /** Also after `finish`: removes the file, if it still lies where it was written. */
   discard(): Promise<void>;
 }
 

@@ -14,15 +14,13 @@ export function checkSink(
   inputRow: Uint32Array,
   unselected: number,
 ): TransformOutput {
+  const suspects = suspectRows(schema, batch);
+  if (suspects === undefined) return { batch, inputRow, unselected, rejects: [], rejected: 0 };
   const kept: number[] = [];
   const rejects: TransformReject[] = [];
   let rejected = 0;
   for (let row = 0; row < batch.rows; row++) {
-    let bad: { column: string; reason: string } | undefined;
-    for (let i = 0; i < schema.columns.length && bad === undefined; i++) {
-      const reason = faultOf(schema, i, batch.columns[i]!, row);
-      if (reason !== undefined) bad = { column: schema.columns[i]!.name, reason };
-    }
+    const bad = suspects[row] === 1 ? firstFault(schema, batch, row) : undefined;
     if (bad === undefined) kept.push(row);
     else if (rejected++ < REJECT_TEXTS) {
       const texts = schema.columns.map(
@@ -44,6 +42,55 @@ export function checkSink(
     rejects,
     rejected,
   };
+}
+
+/** Column by column, without a look at what cannot be wrong: rows that may have a fault, or `undefined` for none. */
+function suspectRows(schema: TableSchema, batch: ColumnBatch): Uint8Array | undefined {
+  let suspects: Uint8Array | undefined;
+  const suspect = (row: number) => {
+    suspects ??= new Uint8Array(batch.rows);
+    suspects[row] = 1;
+  };
+  schema.columns.forEach(({ type, nullable }, i) => {
+    const column = batch.columns[i]!;
+    const { valid } = column;
+    if (!nullable && valid !== null) {
+      for (let row = 0; row < batch.rows; row++) if (valid[row] === 0) suspect(row);
+    }
+    if (column.kind === 'bytes' && type.name !== 'JSON') {
+      const max = type.length ?? 1;
+      const { offsets } = column;
+      for (let row = 0; row < batch.rows; row++) {
+        if (offsets[row + 1]! - offsets[row]! > max) suspect(row);
+      }
+    } else if (type.name === 'DECIMAL' && (column.kind === 'i64' || column.kind === 'i128')) {
+      // As a double, and with room for its rounding: what is near the limit is looked at exactly.
+      const max = 10 ** (type.precision ?? 10) * (1 - 1e-9);
+      const width = column.kind === 'i64' ? 2 : 4;
+      const { buffer, byteOffset, byteLength } = column.values;
+      const low = new Uint32Array(buffer, byteOffset, byteLength / 4);
+      const high = new Int32Array(buffer, byteOffset, byteLength / 4);
+      for (let row = 0; row < batch.rows; row++) {
+        let value = high[width * row + width - 1]!;
+        for (let word = width - 2; word >= 0; word--)
+          value = value * 2 ** 32 + low[width * row + word]!;
+        if (Math.abs(value) >= max) suspect(row);
+      }
+    }
+  });
+  return suspects;
+}
+
+function firstFault(
+  schema: TableSchema,
+  batch: ColumnBatch,
+  row: number,
+): { column: string; reason: string } | undefined {
+  for (let i = 0; i < schema.columns.length; i++) {
+    const reason = faultOf(schema, i, batch.columns[i]!, row);
+    if (reason !== undefined) return { column: schema.columns[i]!.name, reason };
+  }
+  return undefined;
 }
 
 function faultOf(schema: TableSchema, i: number, column: Column, row: number): string | undefined {

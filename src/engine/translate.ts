@@ -1,10 +1,12 @@
 /** Plans → DuckDB's SQL, with StarRocks' meaning: the only place that writes SQL of expressions (PROTOCOL.md E1). */
 import { LoadError } from '../base/errors.ts';
-import type { SqlType } from '../base/sql-type.ts';
 import type { Expr } from '../sql/ast/expr.ts';
 import type { FromItem, OrderItem, Select, SelectBody } from '../sql/ast/select.ts';
 import { findFunction } from '../sql/functions.ts';
+import { castSql } from './cast-sql.ts';
 import type { EvalContext } from './engine.types.ts';
+import { steadyOffset } from './local-time.ts';
+import { ident, text } from './sql-text.ts';
 
 export interface TranslateOptions {
   readonly context: EvalContext;
@@ -16,40 +18,9 @@ export interface TranslateOptions {
 
 /** Made once for an instance, before it is locked. */
 export const MACROS: readonly string[] = [
-  `CREATE MACRO ms_ts(x) AS coalesce(TRY_CAST(CAST(x AS VARCHAR) AS TIMESTAMP),
-     try_strptime(CAST(x AS VARCHAR), ['%Y%m%d', '%Y%m%d%H%M%S']))`,
+  `CREATE MACRO ms_ts(x) AS ${castSql('x', { name: 'DATETIME' })}`,
   `CREATE MACRO ms_json_text(a, b) AS (CASE WHEN json_valid(a) THEN json_extract_string(a, b) END)`,
 ];
-
-export const ident = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-export const text = (value: string): string => {
-  if (value.includes('\0')) throw new LoadError('SQL_BAD_TEXT', 'a text cannot hold a zero byte');
-  return `'${value.replaceAll("'", "''")}'`;
-};
-
-export function duckType(type: SqlType): string {
-  switch (type.name) {
-    case 'LARGEINT':
-      return 'HUGEINT';
-    case 'DECIMAL':
-      return `DECIMAL(${type.precision ?? 10},${type.scale ?? 0})`;
-    case 'DATETIME':
-      return 'TIMESTAMP';
-    case 'INT':
-      return 'INTEGER';
-    case 'CHAR':
-    case 'JSON':
-      return 'VARCHAR';
-    default:
-      return type.name;
-  }
-}
-
-export function castSql(sql: string, type: SqlType): string {
-  if (type.name === 'DATE') return `CAST(ms_ts(${sql}) AS DATE)`;
-  if (type.name === 'DATETIME') return `ms_ts(${sql})`;
-  return `TRY_CAST(${sql} AS ${duckType(type)})`;
-}
 
 /** `%i` and friends in DuckDB's letters. */
 export function formatSql(format: Expr): string {
@@ -193,7 +164,7 @@ function callSql(call: Extract<Expr, { kind: 'call' }>, options: TranslateOption
   switch (found.name) {
     case 'from_unixtime': {
       const format = call.args[1] === undefined ? "'%Y-%m-%d %H:%M:%S'" : formatSql(call.args[1]);
-      return `CASE WHEN ${a} BETWEEN 0 AND 253402243199 THEN strftime(make_timestamp(${a} * 1000000) AT TIME ZONE 'UTC' AT TIME ZONE ${zone}, ${format}) END`;
+      return `CASE WHEN ${a} BETWEEN 0 AND 253402243199 THEN strftime(${localSql(a, context.timezone)}, ${format}) END`;
     }
     case 'unix_timestamp':
       return args.length === 0
@@ -243,6 +214,16 @@ function callSql(call: Extract<Expr, { kind: 'call' }>, options: TranslateOption
     default:
       return `${found.name}(${call.distinct ? 'DISTINCT ' : ''}${a})`;
   }
+}
+
+/** Seconds since 1970 as wall-clock time of a zone. */
+function localSql(seconds: string, zone: string): string {
+  const known = steadyOffset(zone);
+  const calendar = `(to_timestamp(${seconds}) AT TIME ZONE ${text(zoneName(zone))})`;
+  if (known === undefined) return calendar;
+  const added = `make_timestamp((${seconds} + ${known.offsetMs / 1000}) * 1000000)`;
+  if (known.sinceMs === Number.NEGATIVE_INFINITY) return added;
+  return `CASE WHEN ${seconds} >= ${Math.ceil(known.sinceMs / 1000)} THEN ${added} ELSE ${calendar} END`;
 }
 
 /** `+08:00` is `Etc/GMT-8` to ICU. */

@@ -191,34 +191,64 @@ export function takeColumn(column: Column, rows: Uint32Array): Column {
     }
     if (all) valid = null;
   }
-  if (column.kind === 'bytes') {
-    const { offsets: from, data: source } = column;
-    const offsets = new Uint32Array(n + 1);
-    let end = 0;
-    for (let i = 0; i < n; i++) {
-      const row = rows[i]!;
-      end += from[row + 1]! - from[row]!;
-      offsets[i + 1] = end;
-    }
-    const data = new Uint8Array(end);
-    for (let i = 0; i < n; i++) {
-      const row = rows[i]!;
-      data.set(source.subarray(from[row]!, from[row + 1]!), offsets[i]!);
-    }
-    return { kind: 'bytes', valid, offsets, data };
+  if (column.kind === 'bytes') return takeTexts(column, rows, valid);
+  const { kind } = column;
+  const values = allocate(kind, n);
+  takeValues(column.values, values, rows, kind === 'i128' ? 16 : values.BYTES_PER_ELEMENT);
+  return { kind, valid, values } as unknown as Column;
+}
+
+/** As words of 32 bits: a bigint for each value of 64 would cost more than the copy. */
+function takeValues(from: Values, to: Values, rows: Uint32Array, width: number): void {
+  const n = rows.length;
+  if (width < 4) {
+    const [a, b] = [from as Int8Array, to as Int8Array];
+    for (let i = 0; i < n; i++) b[i] = a[rows[i]!]!;
+    return;
   }
-  if (column.kind === 'i128') {
-    const values = new BigInt64Array(2 * n);
+  const a = new Int32Array(from.buffer, from.byteOffset, from.byteLength / 4);
+  const b = new Int32Array(to.buffer, to.byteOffset, to.byteLength / 4);
+  if (width === 4) {
+    for (let i = 0; i < n; i++) b[i] = a[rows[i]!]!;
+  } else if (width === 8) {
     for (let i = 0; i < n; i++) {
-      values[2 * i] = column.values[2 * rows[i]!]!;
-      values[2 * i + 1] = column.values[2 * rows[i]! + 1]!;
+      const row = 2 * rows[i]!;
+      b[2 * i] = a[row]!;
+      b[2 * i + 1] = a[row + 1]!;
     }
-    return { kind: 'i128', valid, values };
+  } else {
+    for (let i = 0; i < n; i++) {
+      for (let word = 0; word < 4; word++) b[4 * i + word] = a[4 * rows[i]! + word]!;
+    }
   }
-  const values = allocate(column.kind, n) as Float64Array;
-  const source = column.values as Float64Array;
-  for (let i = 0; i < n; i++) values[i] = source[rows[i]!]!;
-  return { kind: column.kind, valid, values } as unknown as Column;
+}
+
+function takeTexts(
+  column: Extract<Column, { kind: 'bytes' }>,
+  rows: Uint32Array,
+  valid: Uint8Array | null,
+): Column {
+  const n = rows.length;
+  const { offsets: from, data: source } = column;
+  const offsets = new Uint32Array(n + 1);
+  let end = 0;
+  for (let i = 0; i < n; i++) {
+    const row = rows[i]!;
+    end += from[row + 1]! - from[row]!;
+    offsets[i + 1] = end;
+  }
+  const data = new Uint8Array(end);
+  for (let i = 0; i < n; ) {
+    // Rows that follow each other there and here are one copy.
+    const first = i++;
+    while (i < n && rows[i] === rows[i - 1]! + 1) i++;
+    const start = from[rows[first]!]!;
+    const stop = from[rows[i - 1]! + 1]!;
+    const at = offsets[first]!;
+    if (stop - start < 64) for (let k = start; k < stop; k++) data[at + k - start] = source[k]!;
+    else data.set(source.subarray(start, stop), at);
+  }
+  return { kind: 'bytes', valid, offsets, data };
 }
 
 export function takeRows(batch: ColumnBatch, rows: Uint32Array): ColumnBatch {

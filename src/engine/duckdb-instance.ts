@@ -1,0 +1,109 @@
+/** One locked DuckDB instance in memory, opened when it is first wanted; it spills to `tempDir` (PROTOCOL.md T3). */
+import { mkdir } from 'node:fs/promises';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { LoadError } from '../base/errors.ts';
+import { registerFunctions } from './cast-functions.ts';
+import { RowSources } from './row-source.ts';
+import { text } from './sql-text.ts';
+import { MACROS } from './translate.ts';
+
+export interface InstanceOptions {
+  readonly threads: number;
+  readonly memoryLimitMb: number;
+  /** Its own: two instances would write over each other's files. */
+  readonly tempDir: string;
+  /** With `tempDir` all that it may touch. */
+  readonly partDirs: readonly string[];
+}
+
+export class LockedInstance {
+  readonly sources = new RowSources();
+  readonly #options: InstanceOptions;
+  readonly #connections = new Set<DuckDBConnection>();
+  #opened: Promise<DuckDBInstance> | undefined;
+  #closed = false;
+
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+  }
+
+  async connect(): Promise<DuckDBConnection> {
+    this.#checkOpen();
+    this.#opened ??= this.#open();
+    const opened = this.#opened;
+    const instance = await opened.catch((error: unknown) => {
+      // Another try may find the folder again.
+      if (this.#opened === opened) this.#opened = undefined;
+      throw error;
+    });
+    const connection = await instance.connect();
+    if (this.#closed) connection.closeSync();
+    this.#checkOpen();
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  disconnect(connection: DuckDBConnection): void {
+    if (this.#connections.delete(connection)) connection.closeSync();
+  }
+
+  /** Statements end with an error soon; who runs them disconnects. */
+  interrupt(): void {
+    for (const connection of this.#connections) connection.interrupt();
+  }
+
+  /** Nothing may run any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const instance = await this.#opened?.catch(() => undefined);
+    for (const connection of [...this.#connections]) this.disconnect(connection);
+    instance?.closeSync();
+  }
+
+  async #open(): Promise<DuckDBInstance> {
+    const { threads, memoryLimitMb, tempDir, partDirs } = this.#options;
+    await mkdir(tempDir, { recursive: true });
+    const instance = await DuckDBInstance.create(':memory:', {
+      memory_limit: `${memoryLimitMb}MB`,
+      threads: String(threads),
+      temp_directory: tempDir,
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    });
+    const first = await instance.connect();
+    try {
+      registerFunctions(first);
+      this.sources.register(first);
+      for (const macro of MACROS) await first.run(macro);
+      const dirs = [...partDirs, tempDir].map(text).join(', ');
+      await first.run(`SET allowed_directories = [${dirs}]`);
+      await first.run('SET enable_external_access = false');
+      await first.run('SET lock_configuration = true');
+    } finally {
+      first.closeSync();
+    }
+    return instance;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw engineClosed();
+  }
+}
+
+export function engineClosed(): LoadError {
+  return new LoadError('ENGINE_CLOSED', 'the engine is closed', { transient: true });
+}
+
+/** DuckDB's errors as ours; its first line says what happened. */
+export function engineError(error: unknown): unknown {
+  if (error instanceof LoadError || !(error instanceof Error)) return error;
+  if (/interrupt/i.test(error.message))
+    return new LoadError('ENGINE_CANCELLED', 'the statement was cancelled', {
+      errno: 1317,
+      sqlState: '70100',
+      cause: error,
+    });
+  return new LoadError('ENGINE_ERROR', error.message.split('\n')[0] ?? 'engine error', {
+    cause: error,
+  });
+}

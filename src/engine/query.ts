@@ -1,0 +1,215 @@
+/**
+ * SELECT over stored parts and rows. Files are read where they lie; the result is pulled, and it holds a connection until
+ * its end, an error or `close`, whichever comes first.
+ */
+import type { DuckDBConnection, DuckDBResult } from '@duckdb/node-api';
+import type { ColumnBatch } from '../base/column-batch.ts';
+import { LoadError } from '../base/errors.ts';
+import { type ResultType, resultType } from './duckdb-types.ts';
+import type * as T from './engine.types.ts';
+import { mergedSql, rowsSql } from './parts-sql.ts';
+import type { RowSource } from './row-source.ts';
+import type { Slots } from './slots.ts';
+import { ident } from './sql-text.ts';
+import type { Statements } from './statements.ts';
+import { selectSql } from './translate.ts';
+import { readChunk } from './vector-read.ts';
+
+export interface QueryHost {
+  readonly statements: Statements;
+  /** Open results: each holds memory of the instance until it is closed. */
+  readonly results: Slots;
+}
+
+export async function runQuery(
+  host: QueryHost,
+  plan: T.QueryPlan,
+  tables: readonly T.QueryTable[],
+  signal?: AbortSignal,
+): Promise<T.QueryResult> {
+  const give = await host.results.take(signal);
+  const rows: RowSource[] = [];
+  let connection: DuckDBConnection | undefined;
+  const free = () => {
+    for (const one of rows) one.close();
+    if (connection !== undefined) host.statements.disconnect(connection);
+    give();
+  };
+  try {
+    const sql = querySql(host, plan, tables, rows);
+    connection = await host.statements.connect();
+    const opened = connection;
+    const largeint = tables.some((table) => typesOf(table).some(({ name }) => name === 'LARGEINT'));
+    const { result, types } = await host.statements.inSlot(
+      opened,
+      () => openResult(opened, sql, largeint),
+      signal,
+    );
+    const columns = types.map(({ type }, i) => ({
+      name: result.columnName(i),
+      type,
+      nullable: true,
+    }));
+    return new Pulled(host.statements, opened, { result, types, columns, free, signal });
+  } catch (error) {
+    free();
+    throw error;
+  }
+}
+
+function querySql(
+  host: QueryHost,
+  plan: T.QueryPlan,
+  tables: readonly T.QueryTable[],
+  rows: RowSource[],
+): string {
+  const open = (...args: Parameters<Statements['openRows']>): RowSource => {
+    const made = host.statements.openRows(...args);
+    rows.push(made);
+    return made;
+  };
+  const known = new Map<string, string>();
+  for (const table of tables) {
+    const key = `${table.db}\0${table.name}`.toLowerCase();
+    if (known.has(key)) continue;
+    if (table.kind === 'rows') {
+      known.set(key, `(SELECT * FROM ${open(table.columns, [table.batch]).sql})`);
+      continue;
+    }
+    const { schema, parts } = table;
+    const versions = schema.model !== 'DUPLICATE';
+    known.set(key, `(${mergedSql(schema, rowsSql(schema, parts, open, versions), false)})`);
+  }
+  return selectSql(plan.select, {
+    context: plan.context,
+    // Nothing else is a table: DuckDB would take a name for a file.
+    table: (db, name) => {
+      const sql = known.get(`${db}\0${name}`.toLowerCase());
+      if (sql !== undefined) return sql;
+      throw new LoadError('UNKNOWN_TABLE', `Unknown table '${db}.${name}'`, {
+        errno: 1051,
+        sqlState: '42S02',
+      });
+    },
+  });
+}
+
+/** Columns of types that we have not are asked for as texts. */
+async function openResult(
+  connection: DuckDBConnection,
+  sql: string,
+  largeint: boolean,
+): Promise<{ result: DuckDBResult; types: readonly ResultType[] }> {
+  const prepared = await connection.prepare(sql);
+  let made = sql;
+  try {
+    const names = Array.from({ length: prepared.columnCount }, (_, i) => prepared.columnName(i));
+    const types = names.map((_, i) => resultType(prepared.columnType(i), largeint));
+    if (!types.includes(undefined)) {
+      const result = await prepared.stream();
+      return { result, types: types as ResultType[] };
+    }
+    const aliases = names.map((_, i) => `c${i}`);
+    const items = names.map(
+      (name, i) =>
+        `${types[i] === undefined ? `CAST(c${i} AS VARCHAR)` : `c${i}`} AS ${ident(name)}`,
+    );
+    made = `SELECT ${items.join(', ')} FROM (${sql}) AS q(${aliases.join(', ')})`;
+  } finally {
+    prepared.destroySync();
+  }
+  const result = await connection.stream(made);
+  const types = result.columnTypes().map((type) => resultType(type, largeint));
+  if (types.includes(undefined))
+    throw new LoadError('SQL_UNSUPPORTED', 'a result column has a type that cannot be shown');
+  return { result, types: types as ResultType[] };
+}
+
+interface Open {
+  readonly result: DuckDBResult;
+  readonly types: readonly ResultType[];
+  readonly columns: readonly T.ResultColumn[];
+  readonly free: () => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+class Pulled implements T.QueryResult, AsyncIterableIterator<ColumnBatch> {
+  readonly columns: readonly T.ResultColumn[];
+  readonly batches = this;
+  readonly #statements: Statements;
+  readonly #connection: DuckDBConnection;
+  readonly #open: Open;
+  /** The pull under way, if any: what it reads from must not be closed below it. */
+  #pulling: Promise<unknown> = Promise.resolve();
+  #stop = new AbortController();
+  #freed = false;
+
+  constructor(statements: Statements, connection: DuckDBConnection, open: Open) {
+    this.#statements = statements;
+    this.#connection = connection;
+    this.#open = open;
+    this.columns = open.columns;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<ColumnBatch>> {
+    const pull = this.#pulling.then(() => this.#next());
+    this.#pulling = pull.catch(() => undefined);
+    return pull;
+  }
+
+  async return(): Promise<IteratorResult<ColumnBatch>> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(
+      new LoadError('ENGINE_CANCELLED', 'the statement was cancelled', { errno: 1317 }),
+    );
+    await this.#pulling;
+    this.#free();
+  }
+
+  async #next(): Promise<IteratorResult<ColumnBatch>> {
+    if (this.#freed) return { done: true, value: undefined };
+    const { result, types, signal } = this.#open;
+    const stop =
+      signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
+    try {
+      const chunk = await this.#statements.inSlot(
+        this.#connection,
+        () => result.fetchChunk(),
+        stop,
+      );
+      if (chunk !== null && chunk.rowCount > 0) {
+        return {
+          done: false,
+          value: readChunk(
+            chunk.chunk,
+            types.map(({ form }) => form),
+          ),
+        };
+      }
+    } catch (error) {
+      this.#free();
+      throw error;
+    }
+    this.#free();
+    return { done: true, value: undefined };
+  }
+
+  #free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.#open.free();
+  }
+}
+
+function typesOf(table: T.QueryTable): readonly { readonly name: string }[] {
+  const columns = table.kind === 'rows' ? table.columns : table.schema.columns;
+  return columns.map(({ type }) => type);
+}

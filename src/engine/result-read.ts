@@ -1,0 +1,38 @@
+/** Results of DuckDB as column batches. */
+import type { DuckDBMaterializedResult } from '@duckdb/node-api';
+import type { ColumnBatch } from '../base/column-batch.ts';
+import { concatBatches } from '../formats/column-builder.ts';
+import { readChunk, type VectorForm } from './vector-read.ts';
+
+/** A result that is in memory already, as one batch. */
+export function readColumns(
+  result: DuckDBMaterializedResult,
+  forms: readonly VectorForm[],
+): ColumnBatch {
+  const batches: ColumnBatch[] = [];
+  for (let i = 0; i < result.chunkCount; i++)
+    batches.push(readChunk(result.getChunk(i).chunk, forms));
+  if (batches.length > 0) return concatBatches(batches);
+  return { rows: 0, columns: forms.map(emptyColumn) };
+}
+
+function emptyColumn(form: VectorForm): ColumnBatch['columns'][number] {
+  if (form === 'bytes')
+    return { kind: 'bytes', valid: null, offsets: new Uint32Array(1), data: new Uint8Array() };
+  switch (form) {
+    case 'i8':
+      return { kind: 'i8', valid: null, values: new Int8Array() };
+    case 'i16':
+      return { kind: 'i16', valid: null, values: new Int16Array() };
+    case 'i32':
+      return { kind: 'i32', valid: null, values: new Int32Array() };
+    case 'i128':
+      return { kind: 'i128', valid: null, values: new BigInt64Array() };
+    case 'f32':
+      return { kind: 'f32', valid: null, values: new Float32Array() };
+    case 'f64':
+      return { kind: 'f64', valid: null, values: new Float64Array() };
+    default:
+      return { kind: 'i64', valid: null, values: new BigInt64Array() };
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * Source fields → table columns. What is only named passes as it came; expressions and WHERE are one statement over all
+ * rows of the batch, prepared once for a plan and run again for its next batches.
+ */
+import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
+import { assert } from '../base/assert.ts';
+import type { Column, ColumnBatch } from '../base/column-batch.ts';
+import { LoadError } from '../base/errors.ts';
+import type { SqlType } from '../base/sql-type.ts';
+import { castTextColumn } from '../formats/cast/text-cast.ts';
+import { createBuilder, takeColumn, takeRows } from '../formats/column-builder.ts';
+import { castSql } from './cast-sql.ts';
+import { formOf, type NamedColumn } from './duckdb-types.ts';
+import type { ColumnSource, TransformOutput, TransformPlan } from './engine.types.ts';
+import { localText } from './local-time.ts';
+import { readColumns } from './result-read.ts';
+import type { RowSource } from './row-source.ts';
+import { checkSink } from './sink.ts';
+import type { Statements } from './statements.ts';
+import { exprSql } from './translate.ts';
+
+const IDLE_MAX = 8;
+const BOOLEAN: SqlType = { name: 'BOOLEAN' };
+
+/** A prepared statement over rows that change. */
+interface Session {
+  readonly connection: DuckDBConnection;
+  readonly rows: RowSource;
+  readonly prepared: DuckDBPreparedStatement;
+}
+
+/** What the engine is asked, and how the answer is read. */
+interface Question {
+  readonly sql: (rows: string) => string;
+  readonly input: readonly NamedColumn[];
+  readonly columns: readonly Column[];
+  readonly outputs: readonly SqlType[];
+}
+
+export class Transformer {
+  readonly #statements: Statements;
+  /** Sessions that nobody uses now, by what they were prepared for, the longest unused first. */
+  readonly #idle: { readonly key: string; readonly session: Session }[] = [];
+
+  constructor(statements: Statements) {
+    this.#statements = statements;
+  }
+
+  async transform(
+    plan: TransformPlan,
+    input: ColumnBatch,
+    signal?: AbortSignal,
+  ): Promise<TransformOutput> {
+    const { schema, sources } = plan;
+    const given = sources.map((source, i) => givenColumn(plan, source, i, input));
+    const all = allRows(input.rows);
+    const asked = sources.some(({ kind }) => kind === 'expr') || plan.where !== undefined;
+    if (!asked || input.rows === 0) {
+      const columns = given.map(
+        (column, i) => column ?? createBuilder(schema.columns[i]!.type, 0).finish(),
+      );
+      return checkSink(schema, { rows: input.rows, columns }, all, 0);
+    }
+    const question = questionOf(plan, input, given);
+    const made = await this.#ask(question, input.rows, signal);
+    let at = 0;
+    const columns = given.map((column) => column ?? made[at++]!);
+    const batch = { rows: input.rows, columns };
+    if (plan.where === undefined) return checkSink(schema, batch, all, 0);
+    const rows = chosenRows(made[at], input.rows);
+    if (rows.length === input.rows) return checkSink(schema, batch, all, 0);
+    return checkSink(schema, takeRows(batch, rows), rows, input.rows - rows.length);
+  }
+
+  close(): void {
+    for (const { session } of this.#idle.splice(0)) this.#end(session);
+  }
+
+  async #ask(question: Question, rows: number, signal?: AbortSignal): Promise<readonly Column[]> {
+    const types = question.input.map(({ type }) => JSON.stringify(type));
+    const key = `${question.sql('')}\n${types.join()}`;
+    const session = this.#take(key) ?? (await this.#begin(question));
+    try {
+      session.rows.set([{ rows, columns: question.columns }]);
+      const columns = await this.#statements.inSlot(
+        session.connection,
+        async () => readColumns(await session.prepared.run(), question.outputs.map(formOf)),
+        signal,
+      );
+      assert(columns.rows === rows, 'one row comes out for each that went in');
+      session.rows.set([]);
+      this.#idle.push({ key, session });
+      if (this.#idle.length > IDLE_MAX) this.#end(this.#idle.shift()!.session);
+      return columns.columns;
+    } catch (error) {
+      this.#end(session);
+      throw error;
+    }
+  }
+
+  #take(key: string): Session | undefined {
+    const at = this.#idle.findLastIndex((one) => one.key === key);
+    return at < 0 ? undefined : this.#idle.splice(at, 1)[0]!.session;
+  }
+
+  async #begin(question: Question): Promise<Session> {
+    const connection = await this.#statements.connect();
+    const rows = this.#statements.openRows(question.input, []);
+    try {
+      const prepared = await this.#statements.inSlot(connection, () =>
+        connection.prepare(question.sql(rows.sql)),
+      );
+      return { connection, rows, prepared };
+    } catch (error) {
+      rows.close();
+      this.#statements.disconnect(connection);
+      throw error;
+    }
+  }
+
+  #end({ connection, rows, prepared }: Session): void {
+    rows.close();
+    prepared.destroySync();
+    this.#statements.disconnect(connection);
+  }
+}
+
+/** The column where no expression makes it. */
+function givenColumn(
+  plan: TransformPlan,
+  source: ColumnSource,
+  i: number,
+  input: ColumnBatch,
+): Column | undefined {
+  const { type } = plan.schema.columns[i]!;
+  switch (source.kind) {
+    case 'expr':
+      return undefined;
+    case 'field': {
+      const column = input.columns[source.field]!;
+      const from = plan.fields[source.field]!.type;
+      // A field that expressions use as well is read as text (semantics.md 2.1, rule 3).
+      const asText = column.kind === 'bytes' && from.name === 'VARCHAR' && type.name !== 'VARCHAR';
+      return asText ? castTextColumn(column, input.rows, type, 'reader') : column;
+    }
+    case 'null':
+      return repeat(null, type, input.rows);
+    case 'literal':
+      return repeat(source.text, type, input.rows);
+    case 'now':
+      return repeat(localText(plan.context.timezone, plan.context.nowMs), type, input.rows);
+  }
+}
+
+function repeat(value: string | null, type: SqlType, rows: number): Column {
+  const builder = createBuilder({ name: 'VARCHAR' }, 1);
+  if (value === null) builder.appendNull();
+  else builder.appendText(value);
+  const one = builder.finish();
+  assert(one.kind === 'bytes', 'a text column');
+  return takeColumn(castTextColumn(one, 1, type, 'cast'), new Uint32Array(rows));
+}
+
+function questionOf(
+  plan: TransformPlan,
+  input: ColumnBatch,
+  given: readonly (Column | undefined)[],
+): Question {
+  const { schema, sources, context, where } = plan;
+  const wanted = new Map<string, { type: SqlType; column: Column }>();
+  const field = (path: readonly string[]): string => {
+    const name = path.at(-1) ?? '';
+    const at = plan.fields.findIndex((f) => f.name.toLowerCase() === name.toLowerCase());
+    if (at < 0) {
+      throw new LoadError('SQL_UNKNOWN_COLUMN', `Column '${name}' cannot be resolved`, {
+        errno: 1054,
+        sqlState: '42S22',
+      });
+    }
+    wanted.set(`f${at}`, { type: plan.fields[at]!.type, column: input.columns[at]! });
+    return `f${at}`;
+  };
+  const items: string[] = [];
+  const names: string[] = [];
+  const outputs: SqlType[] = [];
+  sources.forEach((source, i) => {
+    if (source.kind !== 'expr') return;
+    const { type } = schema.columns[i]!;
+    items.push(`${castSql(exprSql(source.expr, { context, column: field }), type)} AS c${i}`);
+    names.push(`c${i}`);
+    outputs.push(type);
+  });
+  // WHERE names table columns first, then source fields (semantics.md 5.2).
+  const target = (path: readonly string[]): string => {
+    const name = path.at(-1)?.toLowerCase();
+    const at = schema.columns.findIndex((column) => column.name.toLowerCase() === name);
+    if (at < 0) return field(path);
+    const column = given[at];
+    if (column !== undefined) wanted.set(`c${at}`, { type: schema.columns[at]!.type, column });
+    return `c${at}`;
+  };
+  const keep = where === undefined ? undefined : exprSql(where, { context, column: target });
+  if (wanted.size === 0) {
+    const values = new Int8Array(input.rows);
+    wanted.set('one', { type: { name: 'TINYINT' }, column: { kind: 'i8', valid: null, values } });
+  }
+  const sql = (rows: string): string => {
+    if (keep === undefined) return `SELECT ${items.join(', ')} FROM ${rows}`;
+    const inner = ['*', ...items].join(', ');
+    const outer = [...names, `coalesce(TRY_CAST(${keep} AS BOOLEAN), FALSE)`].join(', ');
+    return `SELECT ${outer} FROM (SELECT ${inner} FROM ${rows})`;
+  };
+  return {
+    sql,
+    input: [...wanted].map(([name, { type }]) => ({ name, type })),
+    columns: [...wanted.values()].map(({ column }) => column),
+    outputs: keep === undefined ? outputs : [...outputs, BOOLEAN],
+  };
+}
+
+function chosenRows(keep: Column | undefined, rows: number): Uint32Array {
+  assert(keep?.kind === 'i8', 'WHERE is TRUE or FALSE');
+  const chosen = new Uint32Array(rows);
+  let count = 0;
+  for (let row = 0; row < rows; row++) if (keep.values[row] === 1) chosen[count++] = row;
+  return chosen.slice(0, count);
+}
+
+function allRows(rows: number): Uint32Array {
+  const all = new Uint32Array(rows);
+  for (let i = 0; i < rows; i++) all[i] = i;
+  return all;
+}
