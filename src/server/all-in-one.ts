@@ -11,12 +11,13 @@ import { systemClock } from '../base/clock.ts';
 import { fromErrorData, LoadError } from '../base/errors.ts';
 import { consoleLog, type LogLevel } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import { download } from '../protocol/http/download.ts';
 import { createHttpServer } from '../protocol/http/server.ts';
 import { createLocalHub } from '../protocol/local/local-bus.ts';
 import { createPartHub } from '../protocol/local/part-hub.ts';
 import { connectPartStore } from '../protocol/local/part-store.ts';
 import { linkTransfers, linkWorker } from '../protocol/local/worker-link.ts';
-import { createMysqlServer } from '../protocol/mysql/server.ts';
+import { createMysqlServer, type MysqlServer } from '../protocol/mysql/server.ts';
 import { connectNatsBus } from '../protocol/nats/nats-bus.ts';
 import { openDataDir } from '../storage/data-dir.ts';
 import { openLevelStore } from '../storage/level-store.ts';
@@ -85,6 +86,7 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
       random: systemRandom,
       log,
       httpAddress: () => `http://${options.host}:${httpPort}`,
+      download,
     });
     closers.push(() => fe.close());
     void fe.failed.then(fail);
@@ -119,10 +121,16 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
     });
     ({ port: httpPort } = await http.listen());
     closers.push(() => http.close());
-    const mysql = createMysqlServer({
+    const mysql: MysqlServer = createMysqlServer({
       host: options.host,
       port: options.mysqlPort,
-      sessions: createSessionHost(fe, { version: SERVER_VERSION }),
+      sessions: createSessionHost(fe, {
+        version: SERVER_VERSION,
+        processes: {
+          list: () => mysql.connections(),
+          kill: (id, queryOnly) => mysql.kill(id, queryOnly),
+        },
+      }),
       clock: systemClock,
       log,
       random: systemRandom,

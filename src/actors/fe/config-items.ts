@@ -46,6 +46,20 @@ export const CONFIG_ITEMS: readonly ConfigItem[] = [
     comment: 'how long a task may run; taken by a job when it is created',
   },
   {
+    name: 'label_keep_max_num',
+    value: '1000',
+    min: 0,
+    max: 1_000_000,
+    comment: "users' labels of finished loads that are remembered, so that none is used twice",
+  },
+  {
+    name: 'label_keep_max_second',
+    value: '259200',
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    comment: 'how long a stopped or cancelled job is listed by SHOW ALL',
+  },
+  {
     name: 'routine_load_poll_interval_ms',
     value: '500',
     min: 10,

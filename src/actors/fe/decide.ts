@@ -25,6 +25,7 @@ export interface Proposal {
   readonly timestamps: CommitEntry['timestamps'];
   readonly counts: LoadCounts;
   readonly rejects: CommitEntry['rejects'];
+  readonly userLabel?: boolean;
   readonly beginMs: number;
 }
 

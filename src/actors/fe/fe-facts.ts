@@ -213,6 +213,8 @@ export interface CommitEntry {
   readonly timestamps: Readonly<Record<string, number>>;
   readonly counts: LoadCounts;
   readonly rejects: { readonly beId: string; readonly count: number } | null;
+  /** The label was given by a user, who may ask for it again: it is kept by `label_keep_max_num` (C3). */
+  readonly userLabel?: boolean;
   readonly beginMs: number;
   readonly atMs: number;
 }
@@ -232,6 +234,8 @@ export interface LabelFact {
   status: 'COMMITTED' | 'VISIBLE';
   readonly counts: LoadCounts;
   readonly jobId: number | null;
+  readonly userLabel: boolean;
+  readonly rejects: { readonly beId: string; readonly count: number } | null;
   readonly beginMs: number;
   readonly commitMs: number;
   visibleMs: number | null;
@@ -312,6 +316,8 @@ export type FeEntry =
       acks: readonly { readonly beId: string; readonly seq: number }[];
       atMs: number;
     }
+  /** Users' labels beyond `label_keep_max_num`, oldest first (C3). */
+  | { type: 'labels.forgotten'; txnIds: readonly number[]; atMs: number }
   | { type: 'loss.accepted'; epoch: number; upToSeq: number; atMs: number };
 
 export interface FeState {

@@ -97,6 +97,8 @@ function applyCommit(state: FeState, entry: CommitEntry): void {
     status: 'COMMITTED',
     counts: entry.counts,
     jobId: entry.job?.jobId ?? null,
+    userLabel: entry.userLabel ?? false,
+    rejects: entry.rejects,
     beginMs: entry.beginMs,
     commitMs: entry.atMs,
     visibleMs: null,
@@ -107,15 +109,20 @@ function applyCommit(state: FeState, entry: CommitEntry): void {
   if (entry.job !== undefined) applyJobCommit(job(state, entry.job.jobId), entry);
 }
 
-/** C3: labels that we made go with age in count; a transaction that is not visible yet is never forgotten. */
+/** C3: labels that we made go by count, looked at now and then; what is not visible yet is never forgotten. */
 function forgetLabels(state: FeState): void {
-  if (state.labels.size <= 2 * LABELS_KEPT) return;
-  for (const [txnId, fact] of state.labels) {
-    if (state.labels.size <= LABELS_KEPT) return;
-    if (state.txns.has(txnId)) continue;
-    state.labels.delete(txnId);
-    state.labelIndex.delete(labelKey(fact.dbId, fact.label));
+  if (state.labels.size % LABELS_KEPT !== 0) return;
+  const ours = [...state.labels.values()].filter((fact) => !fact.userLabel);
+  for (const { txnId } of ours.slice(0, Math.max(0, ours.length - LABELS_KEPT))) {
+    forgetLabel(state, txnId);
   }
+}
+
+function forgetLabel(state: FeState, txnId: number): void {
+  const fact = state.labels.get(txnId);
+  if (fact === undefined || state.txns.has(txnId)) return;
+  state.labels.delete(txnId);
+  state.labelIndex.delete(labelKey(fact.dbId, fact.label));
 }
 
 function applyJobCommit(fact: JobFact, entry: CommitEntry): void {
@@ -338,6 +345,9 @@ function apply(state: FeState, entry: FeEntry): void {
       state.txns.delete(entry.txnId);
       return;
     }
+    case 'labels.forgotten':
+      for (const txnId of entry.txnIds) forgetLabel(state, txnId);
+      return;
     case 'loss.accepted':
       return;
   }
@@ -430,6 +440,7 @@ export const feFold: FoldSpec<FeEntry, FeState> = {
     'tablets.damaged',
     'txn.committed',
     'txn.visible',
+    'labels.forgotten',
     'loss.accepted',
   ],
   empty: emptyState,

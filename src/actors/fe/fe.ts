@@ -10,6 +10,7 @@ import { LoadError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type Random, randomHex } from '../../base/random.ts';
 import type { Bus, PartStore } from '../../protocol/bus.types.ts';
+import type { Download } from '../../protocol/http/download.ts';
 import { readKafkaProperties } from '../../sources/kafka/kafka-properties.ts';
 import { openJournal } from '../../storage/journal.ts';
 import type { OrderedStore } from '../../storage/ordered-store.types.ts';
@@ -19,11 +20,14 @@ import type { FeKernel } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry } from './fe-facts.ts';
 import { feFold, labelKey } from './fe-fold.ts';
+import { forgettable } from './housekeeping.ts';
 import { Inserts } from './inserts.ts';
 import { Jobs } from './jobs.ts';
 import { Nodes } from './nodes.ts';
 import { Queries } from './queries.ts';
 import { Txns } from './txns.ts';
+
+const HOUSEKEEPING_MS = 60_000;
 
 export interface FeOptions {
   readonly store: OrderedStore;
@@ -35,6 +39,7 @@ export interface FeOptions {
   readonly log: Log;
   /** For the URLs of error logs; known once the HTTP port listens. */
   readonly httpAddress: () => string;
+  readonly download: Download;
 }
 
 export interface Fe extends FeKernel {
@@ -106,6 +111,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
       return journal.head;
     },
     httpAddress: options.httpAddress,
+    download: options.download,
     append: core.append,
     nextId(count = 1) {
       const first = journal.head.lastId + 1;
@@ -170,9 +176,22 @@ export async function openFe(options: FeOptions): Promise<Fe> {
   await bus.ready();
   log.write('info', 'FE is open', { epoch: journal.durable.epoch, seq: journal.durableSeq });
 
+  const forget = () => {
+    const limits = {
+      labels: kernel.configNumber('label_keep_max_num'),
+      finalJobsMs: kernel.configNumber('label_keep_max_second') * 1000,
+    };
+    const entries = forgettable(journal.head, limits, clock.now());
+    // A journal that failed ends the process by `failed`.
+    if (entries.length > 0) core.append(...entries).catch(() => {});
+    housekeeping = clock.setTimeout(forget, HOUSEKEEPING_MS);
+  };
+  let housekeeping = clock.setTimeout(forget, HOUSEKEEPING_MS);
+
   return Object.assign(kernel, {
     failed: journal.failed,
     async close() {
+      clock.clearTimeout(housekeeping);
       jobs.close();
       nodes.close();
       await journal.close();

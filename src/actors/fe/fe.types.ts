@@ -7,8 +7,8 @@ import type { ColumnBatch } from '../../base/column-batch.ts';
 import type { Log } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { EvalContext, QueryTable, ResultColumn } from '../../engine/engine.types.ts';
+import type { Download } from '../../protocol/http/download.ts';
 import type { KafkaConfig } from '../../sources/kafka/kafka.types.ts';
-import type { Expr } from '../../sql/ast/expr.ts';
 import type { Select } from '../../sql/ast/select.ts';
 import type { StoredReject } from '../../storage/tablet-store.types.ts';
 import type { KafkaLookReply, KafkaLookRequest } from '../messages.ts';
@@ -133,11 +133,6 @@ export interface FeKernel {
   /** Rejected rows of a transaction, from the BE that keeps them. */
   rejects(ref: Pick<RejectRef, 'txnId' | 'beId'>): Promise<readonly StoredReject[]>;
   label(dbId: number, label: string): LabelFact | undefined;
+  /** A text by http or https, for CREATE FILE. Throws DOWNLOAD. */
+  readonly download: Download;
 }
-
-/** How a privilege is asked for: the one place is `checkPrivilege` in the analyzer. */
-export interface Principal {
-  readonly user: string;
-}
-
-export type { Expr };

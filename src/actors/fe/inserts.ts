@@ -5,11 +5,12 @@ import type { ColumnSource } from '../../engine/engine.types.ts';
 import { encodeBatch } from '../../formats/column-codec.ts';
 import type { PartStore } from '../../protocol/bus.types.ts';
 import { bytesRef } from '../bytes-ref.ts';
-import type { AbortMessage, InsertRunReply, InsertRunRequest } from '../messages.ts';
+import type { AbortMessage, InsertRunReply, InsertRunRequest, RejectsReply } from '../messages.ts';
 import type { InsertRequest, InsertResult } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { TableFact } from './fe-facts.ts';
 import { labelKey } from './fe-fold.ts';
+import { rejectLine } from './http-routes.ts';
 import { placeTarget } from './jobs.ts';
 import type { Nodes } from './nodes.ts';
 import type { Queries } from './queries.ts';
@@ -57,15 +58,7 @@ export class Inserts {
           });
           counts = reply.counts;
           if (request.strict && reply.counts.filtered > 0) {
-            throw new LoadError(
-              'INSERT_FILTERED',
-              `Insert has filtered data : ${reply.counts.filtered} row(s) of ${reply.counts.loaded + reply.counts.filtered}`,
-              {
-                errno: 5610,
-                sqlState: '22000',
-                hint: 'SET enable_insert_strict = false loads the other rows',
-              },
-            );
+            throw await this.#filtered(be, txnId, reply);
           }
           return {
             txnId,
@@ -80,6 +73,7 @@ export class Inserts {
             timestamps: {},
             counts: reply.counts,
             rejects: reply.rejects,
+            userLabel: request.label !== null,
             beginMs,
           };
         },
@@ -101,6 +95,29 @@ export class Inserts {
     if (!outcome.committed) throw outcome.cause;
     const status = await this.#visible(outcome.visible);
     return { label, txnId, status, loaded: counts.loaded, filtered: counts.filtered };
+  }
+
+  /** The first rejected row, as its BE keeps it, so that the statement's own error says what was wrong. */
+  async #filtered(
+    be: Parameters<Nodes['request']>[0],
+    txnId: number,
+    reply: InsertRunReply,
+  ): Promise<LoadError> {
+    const { filtered, loaded } = reply.counts;
+    const first = await this.#nodes
+      .request<RejectsReply>(be, 'rejects', { txnId }, { timeoutMs: 5_000 })
+      .then(({ rejects }) => rejects[0])
+      .catch(() => undefined);
+    const why = first === undefined ? '' : `; the first: ${rejectLine(first)}`;
+    return new LoadError(
+      'INSERT_FILTERED',
+      `Insert has filtered data: ${filtered} row(s) of ${loaded + filtered}${why}`,
+      {
+        errno: 5610,
+        sqlState: '22000',
+        hint: 'SET enable_insert_strict = false loads the other rows',
+      },
+    );
   }
 
   /** After `tx_visible_wait_timeout` the answer is COMMITTED: durable, and soon visible. */

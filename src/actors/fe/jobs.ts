@@ -100,6 +100,9 @@ export class Jobs {
       case 'job.state':
         this.#onState(entry.jobId, entry.state, entry.reason);
         return;
+      case 'job.removed':
+        this.#jobs.delete(entry.jobId);
+        return;
       case 'table.dropped':
       case 'db.dropped':
         this.#cancelOrphans();

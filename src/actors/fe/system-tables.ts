@@ -2,16 +2,28 @@
 import type { ColumnBatch } from '../../base/column-batch.ts';
 import { describeType, type SqlType, VARCHAR } from '../../base/sql-type.ts';
 import { createBuilder } from '../../formats/column-builder.ts';
+import type { Select } from '../../sql/ast/select.ts';
 import { JOB_COLUMNS, jobRow, timeText } from '../../sql/statements/show-routine-load.ts';
+import { dbNameOf, SYSTEM_DB } from './catalog.ts';
 import type { FeKernel, QueryTableRequest } from './fe.types.ts';
+import { LOADS_COLUMNS, loadRow, TRACKING_COLUMNS, trackingRows } from './system-loads.ts';
 
-type RowsTable = Extract<QueryTableRequest, { kind: 'rows' }>;
+export type SystemTable = Extract<QueryTableRequest, { kind: 'rows' }>;
+
+export const SYSTEM_TABLES = [
+  'schemata',
+  'tables',
+  'columns',
+  'routine_load_jobs',
+  'loads',
+  'load_tracking_logs',
+] as const;
 
 function table(
   name: string,
   names: readonly string[],
   rows: readonly (readonly (string | null)[])[],
-): RowsTable {
+): SystemTable {
   const columns = names.map((one): { name: string; type: SqlType } => ({
     name: one,
     type: VARCHAR,
@@ -28,16 +40,18 @@ function table(
     rows: rows.length,
     columns: builders.map((builder) => builder.finish()),
   };
-  return { kind: 'rows', db: 'information_schema', name, columns, batch };
+  return { kind: 'rows', db: SYSTEM_DB, name, columns, batch };
 }
 
-export function systemTable(
+/** `select`: the statement, for what it asks of tables whose rows are fetched from BEs. */
+export async function systemTable(
   kernel: FeKernel,
   name: string,
   timezone: string,
-): RowsTable | undefined {
+  select: Select,
+): Promise<SystemTable | undefined> {
   const { durable } = kernel;
-  const dbName = (dbId: number) => durable.dbs.get(dbId)?.name ?? String(dbId);
+  const dbName = (dbId: number) => dbNameOf(durable, dbId);
   const time = (ms: number | null) => (ms === null ? null : timeText(ms, timezone));
   const lower = name.toLowerCase();
   switch (lower) {
@@ -106,35 +120,11 @@ export function systemTable(
     case 'loads':
       return table(
         lower,
-        [
-          'JOB_ID',
-          'LABEL',
-          'DATABASE_NAME',
-          'STATE',
-          'TYPE',
-          'SINK_ROWS',
-          'FILTERED_ROWS',
-          'UNSELECTED_ROWS',
-          'CREATE_TIME',
-          'LOAD_COMMIT_TIME',
-          'LOAD_FINISH_TIME',
-          'TXN_ID',
-        ],
-        [...durable.labels.values()].map((one) => [
-          String(one.txnId),
-          one.label,
-          dbName(one.dbId),
-          one.status === 'VISIBLE' ? 'FINISHED' : 'PREPARED',
-          one.source === 'insert' ? 'INSERT' : 'ROUTINE_LOAD',
-          String(one.counts.loaded),
-          String(one.counts.filtered),
-          String(one.counts.unselected),
-          time(one.beginMs),
-          time(one.commitMs),
-          time(one.visibleMs),
-          String(one.txnId),
-        ]),
+        LOADS_COLUMNS,
+        [...durable.labels.values()].map((one) => loadRow(kernel, one, timezone)),
       );
+    case 'load_tracking_logs':
+      return table(lower, TRACKING_COLUMNS, await trackingRows(kernel, select));
     default:
       return undefined;
   }

@@ -21,7 +21,6 @@ export interface CommandContext {
   readonly capabilities: number;
   readonly textCharset: number;
   user(): string;
-  setDb(db: string): void;
 }
 
 type Note = (command: string, info: string) => void;
@@ -55,7 +54,6 @@ export class Commands {
         const db = reader.restText();
         note('Init DB', db);
         await session.useDb(db);
-        this.#context.setDb(db);
         return this.#ok();
       }
       case COM.FIELD_LIST: {

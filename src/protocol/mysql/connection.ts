@@ -31,7 +31,7 @@ export class Connection {
   readonly #remoteAddress: string;
   readonly #remote: string;
   #user = '';
-  #db: string | undefined;
+  #session: Session | undefined;
   #command = 'Connect';
   #info = '';
   #sinceMs: number;
@@ -49,7 +49,8 @@ export class Connection {
   }
 
   view(): ConnectionView {
-    const db = this.#db === undefined ? {} : { db: this.#db };
+    const current = this.#session?.db;
+    const db = current === undefined ? {} : { db: current };
     const [command, sinceMs, info] = [this.#command, this.#sinceMs, this.#info];
     return { id: this.id, user: this.#user, remote: this.#remote, ...db, command, sinceMs, info };
   }
@@ -69,6 +70,7 @@ export class Connection {
       const login = await this.#login();
       if (login === undefined) return this.#stream.finish();
       session = login.session;
+      this.#session = session;
       await this.#serve(session, login.capabilities, textCharset(login.charset));
       this.#stream.finish();
     } catch (error) {
@@ -100,7 +102,6 @@ export class Connection {
     if (!(await this.#authenticate(response.user, response.auth, response.plugin, leftMs))) return;
     const { capabilities, user, db, attributes } = response;
     this.#user = user;
-    this.#db = db;
     const session = await sessions.open(
       { connectionId: this.id, user, remoteAddress: this.#remoteAddress, attributes },
       db,
@@ -151,9 +152,6 @@ export class Connection {
       capabilities,
       textCharset,
       user: () => this.#user,
-      setDb: (db) => {
-        this.#db = db;
-      },
     });
     for (;;) {
       this.#note('Sleep', '');
@@ -198,7 +196,6 @@ export class Connection {
     if (!(await this.#authenticate(user, answer, plugin, leftMs))) return false;
     session.reset(user);
     this.#user = user;
-    this.#db = db;
     if (db !== undefined) await session.useDb(db);
     writeOk(this.#stream.writer, {
       affectedRows: 0,

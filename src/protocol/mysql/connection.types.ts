@@ -29,7 +29,7 @@ export interface ConnectionView {
   readonly id: number;
   readonly user: string;
   readonly remote: string;
-  /** As named at login, by COM_INIT_DB or COM_CHANGE_USER; a `USE` in a statement is the session's own. */
+  /** The session's database. */
   readonly db?: string;
   /** `Connect`, `Sleep`, `Query`, `Execute`, … */
   readonly command: string;

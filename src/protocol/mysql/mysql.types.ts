@@ -25,7 +25,6 @@ export interface OkResult {
   readonly warnings: number;
   /** e.g. `{'label':'…', 'status':'VISIBLE', 'txnId':'…'}` */
   readonly info?: string;
-  /** `USE` sets it: the wire needs no knowledge of it. */
 }
 
 export type StatementResult = TextResult | BatchResult | OkResult;
@@ -39,6 +38,8 @@ export interface ConnectionInfo {
 
 /** One client session. `execute` runs one statement at a time, in order. Errors are `LoadError`s → ERR packets. */
 export interface Session {
+  /** The present database, as `USE` may have changed it. */
+  readonly db: string | undefined;
   /**
    * Runs the text of COM_QUERY: one or several statements; the wire sends each result as it comes
    * (SERVER_MORE_RESULTS_EXISTS between them) and stops at the first error.

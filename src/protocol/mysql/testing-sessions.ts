@@ -51,6 +51,7 @@ export class TestHost implements SessionHost {
     const self = this;
     if (db === 'nowhere') throw unknownDb(db);
     this.open_++;
+    let current = db;
     return {
       async *execute(sql, signal) {
         const { statements, rest } = splitStatements(sql);
@@ -66,8 +67,12 @@ export class TestHost implements SessionHost {
         self.values = values;
         return self.#statement(sql.replace(/ where.*/, ''), signal);
       },
+      get db() {
+        return current;
+      },
       async useDb(name) {
         if (name === 'nowhere') throw unknownDb(name);
+        current = name;
         self.seen.push(`use ${name}`);
       },
       async fields() {

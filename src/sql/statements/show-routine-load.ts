@@ -45,6 +45,11 @@ export const TASK_COLUMNS = [
   'LatestOffset',
 ] as const;
 
+/** The statement that shows a load's rejected rows. */
+export function trackingSql(jobId: number): string {
+  return `select tracking_log from information_schema.load_tracking_logs where job_id=${jobId}`;
+}
+
 /** `yyyy-MM-dd HH:mm:ss` in a zone. */
 export function timeText(ms: number, timezone: string): string {
   const parts = new Intl.DateTimeFormat('sv-SE', {
@@ -183,9 +188,7 @@ export function jobRow(kernel: FeKernel, fact: JobFact, timezone: string): (stri
     ),
     reasonText(fact.reason),
     urls.join(', '),
-    urls.length === 0
-      ? ''
-      : `select tracking_log from information_schema.load_tracking_logs where job_id=${fact.jobId}`,
+    urls.length === 0 ? '' : trackingSql(fact.jobId),
     fact.otherMsg,
     JSON.stringify(latest),
     JSON.stringify(lag),
