@@ -162,10 +162,13 @@ class TaskRun {
 
   async #fetch(input: ConsumerContext, signal: AbortSignal): Promise<FetchedPartition> {
     const { topic, partition, position } = input;
+    // A task ends behind the fetch that reaches its bound: the last one asks for no more than what is left.
+    const left = this.#request.limits.bytesMax - this.#counts.receivedBytes;
+    const maxBytes = Math.max(1, Math.min(FETCH_BYTES_MAX, left));
     const results = await this.#client.fetch(
       topic,
-      [{ partition, offset: BigInt(position), maxBytes: FETCH_BYTES_MAX }],
-      { maxWaitMs: FETCH_WAIT_MS, minBytes: 1, maxBytes: FETCH_BYTES_MAX },
+      [{ partition, offset: BigInt(position), maxBytes }],
+      { maxWaitMs: FETCH_WAIT_MS, minBytes: 1, maxBytes },
       signal,
     );
     const found = results.find((one) => one.partition === partition);

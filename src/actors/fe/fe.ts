@@ -18,7 +18,7 @@ import type { KafkaLookReply, RejectsReply } from '../messages.ts';
 import { configDefault } from './config-items.ts';
 import type { FeKernel } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
-import type { FeEntry } from './fe-facts.ts';
+import type { FeEntry, FeState } from './fe-facts.ts';
 import { feFold, labelKey } from './fe-fold.ts';
 import { forgettable } from './housekeeping.ts';
 import { Inserts } from './inserts.ts';
@@ -93,8 +93,9 @@ export async function openFe(options: FeOptions): Promise<Fe> {
   const queries = new Queries(core, nodes, txns, parts);
   const inserts = new Inserts(core, nodes, txns, queries, parts);
 
-  const config = (name: string): string => {
-    const value = journal.durable.config.get(name) ?? configDefault(name);
+  /** Shown is what is durable; decided is by what is queued (D2). */
+  const configOf = (state: FeState, name: string): string => {
+    const value = state.config.get(name) ?? configDefault(name);
     if (value === undefined)
       throw new LoadError('CONFIG_UNKNOWN', `unknown configuration item "${name}"`);
     return value;
@@ -119,8 +120,8 @@ export async function openFe(options: FeOptions): Promise<Fe> {
       journal.head.lastId += count;
       return first;
     },
-    config,
-    configNumber: (name) => Number(config(name)),
+    config: (name) => configOf(journal.durable, name),
+    configNumber: (name) => Number(configOf(journal.head, name)),
     backends: () => nodes.backends(),
     tasks: (jobId) => jobs.tasks(jobId),
     latestOffsets: (jobId) => jobs.latestOffsets(jobId),

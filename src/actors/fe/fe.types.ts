@@ -96,7 +96,9 @@ export interface FeKernel {
   /** The next free id of the head fold; give it to an entry in the same turn. `count` ids follow each other. */
   nextId(count?: number): number;
 
+  /** As it is shown. */
   config(name: string): string;
+  /** As decisions take it. */
   configNumber(name: string): number;
 
   backends(): readonly BackendView[];
