@@ -368,7 +368,8 @@ export class Jobs {
     while (!signal.aborted && !this.#closed) {
       const fact = this.#fact(live.jobId);
       const epoch = fact.epoch;
-      const { source, properties } = fact.definition;
+      const { source } = fact.definition;
+      const asked = { ...fact.progress };
       try {
         const look = await this.#kernel.lookKafka(
           {
@@ -393,7 +394,8 @@ export class Jobs {
           );
           return;
         }
-        await this.#wake(live, properties.maxBatchIntervalS);
+        if (await this.#isBeyond(live, epoch, asked, look.end)) return;
+        for (const task of [...live.tasks.values()]) this.#wake(live, task);
       } catch (error) {
         if (signal.aborted) return;
         await this.#unstable(live.jobId, epoch, error, 'watch');
@@ -415,33 +417,49 @@ export class Jobs {
     await this.#ask(jobId, 'UNSTABLE', reason, epoch);
   }
 
-  async #wake(live: LiveJob, intervalS: number): Promise<void> {
-    const { clock } = this.#core;
+  /**
+   * A position behind the log's end pauses the job, with its partition. `asked`: the positions from before the look; one
+   * that moved since may well be behind an end that was true when it was told.
+   */
+  async #isBeyond(
+    live: LiveJob,
+    epoch: number,
+    asked: Readonly<Record<string, string>>,
+    ends: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
     const fact = this.#fact(live.jobId);
-    for (const task of [...live.tasks.values()]) {
-      if (task.actor.getSnapshot().value !== 'waiting') continue;
-      task.lastScheduledMs = clock.now();
-      let ready = false;
-      for (const partition of task.partitions) {
-        const key = String(partition);
-        const latest = live.latest[key];
-        const next = fact.progress[key];
-        if (latest === undefined || next === undefined || next.startsWith('OFFSET_')) continue;
-        if (BigInt(latest) < BigInt(next)) {
-          const reason = reasonOf.beyondEnd(fact, key, next, latest, clock.now());
-          await this.#ask(live.jobId, 'PAUSED', reason, task.epoch);
-          return;
-        }
-        if (BigInt(latest) > BigInt(next)) ready = true;
-      }
-      if (ready) task.actor.send({ type: 'task.data' });
-      else {
-        task.actor.send({
-          type: 'task.idle',
-          message: `there is no new data in kafka, wait for ${intervalS} seconds to schedule again`,
-        });
-      }
+    for (const [key, latest] of Object.entries(ends)) {
+      const next = fact.progress[key];
+      if (next === undefined || next !== asked[key] || next.startsWith('OFFSET_')) continue;
+      if (BigInt(latest) >= BigInt(next)) continue;
+      const reason = reasonOf.beyondEnd(fact, key, next, latest, this.#core.clock.now());
+      await this.#ask(live.jobId, 'PAUSED', reason, epoch);
+      return true;
     }
+    return false;
+  }
+
+  /** Data that is known of starts a task that waits; else it says that there is none. */
+  #wake(live: LiveJob, task: LiveTask): void {
+    if (task.actor.getSnapshot().value !== 'waiting') return;
+    const fact = this.#core.journal.head.jobs.get(live.jobId);
+    if (fact === undefined || fact.epoch !== task.epoch) return;
+    task.lastScheduledMs = this.#core.clock.now();
+    const ready = task.partitions.some((partition) => {
+      const latest = live.latest[partition];
+      const next = fact.progress[partition];
+      if (latest === undefined || next === undefined || next.startsWith('OFFSET_')) return false;
+      return BigInt(latest) > BigInt(next);
+    });
+    if (ready) {
+      task.actor.send({ type: 'task.data' });
+      return;
+    }
+    const { maxBatchIntervalS } = fact.definition.properties;
+    task.actor.send({
+      type: 'task.idle',
+      message: `there is no new data in kafka, wait for ${maxBatchIntervalS} seconds to schedule again`,
+    });
   }
 
   /** routine-load.md 4.3: the partition at index j goes to task j mod n. */
@@ -514,7 +532,13 @@ export class Jobs {
     };
     task.abort.signal.addEventListener('abort', free, { once: true });
     live.tasks.set(taskId, task);
+    let before: string | undefined;
     task.actor.subscribe({
+      next: ({ value }) => {
+        // What the task before it saw behind its own range is there already: no look is waited for.
+        if (value === 'waiting' && before === 'resting') this.#wake(live, task);
+        before = String(value);
+      },
       complete: () => {
         const result = task.actor.getSnapshot().output ?? { kind: 'dropped' as const };
         void this.#taskEnded(live, task, result);
