@@ -11,12 +11,17 @@ export type Category =
   | 'null'
   | 'text'
   | 'int'
+  /** LARGEINT. */
+  | 'large'
   | 'float'
   | 'decimal'
   | 'bool'
   | 'date'
   | 'datetime'
   | 'any';
+
+export const isNumber = (cat: Category): boolean =>
+  cat === 'int' || cat === 'large' || cat === 'float' || cat === 'decimal';
 
 export function categoryOf(type: SqlType): Category {
   switch (type.name) {
@@ -26,8 +31,9 @@ export function categoryOf(type: SqlType): Category {
     case 'SMALLINT':
     case 'INT':
     case 'BIGINT':
-    case 'LARGEINT':
       return 'int';
+    case 'LARGEINT':
+      return 'large';
     case 'FLOAT':
     case 'DOUBLE':
       return 'float';
@@ -47,7 +53,8 @@ export function categoryOf(type: SqlType): Category {
 /** DuckDB's names of the types of a category. */
 const TYPEOF: readonly (readonly [Category, string])[] = [
   ['text', "IN ('VARCHAR', 'JSON')"],
-  ['int', "IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT')"],
+  ['int', "IN ('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT')"],
+  ['large', "= 'HUGEINT'"],
   ['float', "IN ('FLOAT', 'DOUBLE')"],
   ['decimal', "LIKE 'DECIMAL%'"],
   ['bool', "= 'BOOLEAN'"],
@@ -82,6 +89,7 @@ function castFrom(sql: string, type: SqlType, from: Category): string {
     case 'text':
       return toText(sql, from);
     case 'int':
+    case 'large':
       if (from === 'float') return `TRY_CAST(trunc(TRY_CAST(${sql} AS DOUBLE)) AS ${target})`;
       if (from === 'decimal')
         return `TRY_CAST(split_part(CAST(${sql} AS VARCHAR), '.', 1) AS ${target})`;
@@ -90,12 +98,11 @@ function castFrom(sql: string, type: SqlType, from: Category): string {
     case 'decimal':
       return digits === undefined ? plain : `TRY_CAST(${digits} AS ${target})`;
     case 'bool':
-      if (from === 'int' || from === 'float' || from === 'decimal')
-        return `(TRY_CAST(${sql} AS DOUBLE) <> 0)`;
+      if (isNumber(from)) return `(TRY_CAST(${sql} AS DOUBLE) <> 0)`;
       return from === 'bool' ? plain : `TRY_CAST(${digits} <> 0 AS BOOLEAN)`;
     case 'date':
     case 'datetime':
-      if (from === 'int' || from === 'float' || from === 'decimal')
+      if (isNumber(from))
         return `CAST(ms_number_datetime(TRY_CAST(${sql} AS BIGINT)) AS ${target})`;
       return from === 'bool' ? `CAST(NULL AS ${target})` : plain;
     default:

@@ -73,11 +73,8 @@ export interface ResultType {
   readonly form: VectorForm;
 }
 
-/**
- * What a result column is to us. HUGEINT is what DuckDB makes of `sum(BIGINT)`: BIGINT, unless LARGEINT is known to be
- * meant. `undefined`: the query has to cast it to a text first.
- */
-export function resultType(type: duck.DuckDBType, largeint: boolean): ResultType | undefined {
+/** What a result column is to us; `undefined`: the query has to cast it to a text first. */
+export function resultType(type: duck.DuckDBType): ResultType | undefined {
   if (type instanceof duck.DuckDBDecimalType) {
     const sql: SqlType = { name: 'DECIMAL', precision: type.width, scale: type.scale };
     return { type: sql, form: formOf(sql) };
@@ -95,7 +92,7 @@ export function resultType(type: duck.DuckDBType, largeint: boolean): ResultType
     case duck.DuckDBTypeId.BIGINT:
       return of('BIGINT');
     case duck.DuckDBTypeId.HUGEINT:
-      return largeint ? of('LARGEINT') : { type: { name: 'BIGINT' }, form: 'i128→i64' };
+      return of('LARGEINT');
     case duck.DuckDBTypeId.FLOAT:
       return of('FLOAT');
     case duck.DuckDBTypeId.DOUBLE:

@@ -19,6 +19,8 @@ export interface EvalContext {
   readonly currentUser?: string;
   readonly currentDb?: string;
   readonly connectionId?: number;
+  /** `@name` of the user, `@@name` of the session, in lower case; NULL for a variable that has no value. */
+  readonly variables?: Readonly<Record<string, string | number | null>>;
 }
 
 /** How one table column is made from source fields. Plain JSON: part of a load plan. */

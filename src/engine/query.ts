@@ -9,10 +9,11 @@ import { type ResultType, resultType } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
 import { mergedSql, rowsSql } from './parts-sql.ts';
 import type { RowSource } from './row-source.ts';
+import { selectSql } from './select-sql.ts';
 import type { Slots } from './slots.ts';
 import { ident } from './sql-text.ts';
 import type { Statements } from './statements.ts';
-import { selectSql } from './translate.ts';
+import type { TableSql } from './translate.types.ts';
 import { readChunk } from './vector-read.ts';
 
 export interface QueryHost {
@@ -39,10 +40,9 @@ export async function runQuery(
     const sql = querySql(host, plan, tables, rows);
     connection = await host.statements.connect();
     const opened = connection;
-    const largeint = tables.some((table) => typesOf(table).some(({ name }) => name === 'LARGEINT'));
     const { result, types } = await host.statements.inSlot(
       opened,
-      () => openResult(opened, sql, largeint),
+      () => openResult(opened, sql),
       signal,
     );
     const columns = types.map(({ type }, i) => ({
@@ -68,28 +68,34 @@ function querySql(
     rows.push(made);
     return made;
   };
-  const known = new Map<string, string>();
+  const known = new Map<string, TableSql>();
   for (const table of tables) {
     const key = `${table.db}\0${table.name}`.toLowerCase();
     if (known.has(key)) continue;
     if (table.kind === 'rows') {
-      known.set(key, `(SELECT * FROM ${open(table.columns, [table.batch]).sql})`);
+      const { columns, batch } = table;
+      known.set(key, { sql: `(SELECT * FROM ${open(columns, [batch]).sql})`, columns });
       continue;
     }
     const { schema, parts } = table;
     const versions = schema.model !== 'DUPLICATE';
-    known.set(key, `(${mergedSql(schema, rowsSql(schema, parts, open, versions), false)})`);
+    const sql = `(${mergedSql(schema, rowsSql(schema, parts, open, versions), false)})`;
+    known.set(key, { sql, columns: schema.columns });
   }
   return selectSql(plan.select, {
     context: plan.context,
     // Nothing else is a table: DuckDB would take a name for a file.
     table: (db, name) => {
-      const sql = known.get(`${db}\0${name}`.toLowerCase());
-      if (sql !== undefined) return sql;
-      throw new LoadError('UNKNOWN_TABLE', `Unknown table '${db}.${name}'`, {
-        errno: 1051,
-        sqlState: '42S02',
-      });
+      const found = known.get(`${db ?? ''}\0${name}`.toLowerCase());
+      if (found !== undefined) return found;
+      throw new LoadError(
+        'UNKNOWN_TABLE',
+        `Unknown table '${db === undefined ? name : `${db}.${name}`}'`,
+        {
+          errno: 1051,
+          sqlState: '42S02',
+        },
+      );
     },
   });
 }
@@ -98,13 +104,12 @@ function querySql(
 async function openResult(
   connection: DuckDBConnection,
   sql: string,
-  largeint: boolean,
 ): Promise<{ result: DuckDBResult; types: readonly ResultType[] }> {
   const prepared = await connection.prepare(sql);
   let made = sql;
   try {
     const names = Array.from({ length: prepared.columnCount }, (_, i) => prepared.columnName(i));
-    const types = names.map((_, i) => resultType(prepared.columnType(i), largeint));
+    const types = names.map((_, i) => resultType(prepared.columnType(i)));
     if (!types.includes(undefined)) {
       const result = await prepared.stream();
       return { result, types: types as ResultType[] };
@@ -119,7 +124,7 @@ async function openResult(
     prepared.destroySync();
   }
   const result = await connection.stream(made);
-  const types = result.columnTypes().map((type) => resultType(type, largeint));
+  const types = result.columnTypes().map((type) => resultType(type));
   if (types.includes(undefined))
     throw new LoadError('SQL_UNSUPPORTED', 'a result column has a type that cannot be shown');
   return { result, types: types as ResultType[] };
@@ -207,9 +212,4 @@ class Pulled implements T.QueryResult, AsyncIterableIterator<ColumnBatch> {
     this.#freed = true;
     this.#open.free();
   }
-}
-
-function typesOf(table: T.QueryTable): readonly { readonly name: string }[] {
-  const columns = table.kind === 'rows' ? table.columns : table.schema.columns;
-  return columns.map(({ type }) => type);
 }

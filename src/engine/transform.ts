@@ -9,15 +9,16 @@ import { LoadError } from '../base/errors.ts';
 import type { SqlType } from '../base/sql-type.ts';
 import { castTextColumn } from '../formats/cast/text-cast.ts';
 import { createBuilder, takeColumn, takeRows } from '../formats/column-builder.ts';
-import { castSql } from './cast-sql.ts';
+import { castSql, categoryOf } from './cast-sql.ts';
 import { formOf, type NamedColumn } from './duckdb-types.ts';
 import type { ColumnSource, TransformOutput, TransformPlan } from './engine.types.ts';
+import { conditionSql, typedSql } from './expr-sql.ts';
 import { localText } from './local-time.ts';
 import { readColumns } from './result-read.ts';
 import type { RowSource } from './row-source.ts';
 import { checkSink } from './sink.ts';
 import type { Statements } from './statements.ts';
-import { exprSql } from './translate.ts';
+import type { Typed } from './translate.types.ts';
 
 const IDLE_MAX = 8;
 const BOOLEAN: SqlType = { name: 'BOOLEAN' };
@@ -168,7 +169,7 @@ function questionOf(
 ): Question {
   const { schema, sources, context, where } = plan;
   const wanted = new Map<string, { type: SqlType; column: Column }>();
-  const field = (path: readonly string[]): string => {
+  const field = (path: readonly string[]): Typed => {
     const name = path.at(-1) ?? '';
     const at = plan.fields.findIndex((f) => f.name.toLowerCase() === name.toLowerCase());
     if (at < 0) {
@@ -178,7 +179,7 @@ function questionOf(
       });
     }
     wanted.set(`f${at}`, { type: plan.fields[at]!.type, column: input.columns[at]! });
-    return `f${at}`;
+    return { sql: `f${at}`, cat: categoryOf(plan.fields[at]!.type) };
   };
   const items: string[] = [];
   const names: string[] = [];
@@ -186,20 +187,21 @@ function questionOf(
   sources.forEach((source, i) => {
     if (source.kind !== 'expr') return;
     const { type } = schema.columns[i]!;
-    items.push(`${castSql(exprSql(source.expr, { context, column: field }), type)} AS c${i}`);
+    const made = typedSql(source.expr, { context, column: field });
+    items.push(`${castSql(made.sql, type, made.cat)} AS c${i}`);
     names.push(`c${i}`);
     outputs.push(type);
   });
   // WHERE names table columns first, then source fields (semantics.md 5.2).
-  const target = (path: readonly string[]): string => {
+  const target = (path: readonly string[]): Typed => {
     const name = path.at(-1)?.toLowerCase();
     const at = schema.columns.findIndex((column) => column.name.toLowerCase() === name);
     if (at < 0) return field(path);
     const column = given[at];
     if (column !== undefined) wanted.set(`c${at}`, { type: schema.columns[at]!.type, column });
-    return `c${at}`;
+    return { sql: `c${at}`, cat: categoryOf(schema.columns[at]!.type) };
   };
-  const keep = where === undefined ? undefined : exprSql(where, { context, column: target });
+  const keep = where === undefined ? undefined : conditionSql(where, { context, column: target });
   if (wanted.size === 0) {
     const values = new Int8Array(input.rows);
     wanted.set('one', { type: { name: 'TINYINT' }, column: { kind: 'i8', valid: null, values } });
@@ -207,7 +209,7 @@ function questionOf(
   const sql = (rows: string): string => {
     if (keep === undefined) return `SELECT ${items.join(', ')} FROM ${rows}`;
     const inner = ['*', ...items].join(', ');
-    const outer = [...names, `coalesce(TRY_CAST(${keep} AS BOOLEAN), FALSE)`].join(', ');
+    const outer = [...names, `coalesce(${keep}, FALSE)`].join(', ');
     return `SELECT ${outer} FROM (SELECT ${inner} FROM ${rows})`;
   };
   return {

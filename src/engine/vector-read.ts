@@ -1,6 +1,5 @@
 /** DuckDB's vectors as our columns, by the column and not by the value. */
 import type { Column, ColumnBatch } from '../base/column-batch.ts';
-import { LoadError } from '../base/errors.ts';
 import { type RawChunk, type RawVector, raw } from './duckdb-raw.ts';
 
 /** How a column of a chunk lies in memory, and what is made of it. */
@@ -15,9 +14,7 @@ export type VectorForm =
   | 'bytes'
   /** DECIMAL of up to 4 and up to 9 digits: 16 and 32 bits there, 64 here. */
   | 'i16→i64'
-  | 'i32→i64'
-  /** HUGEINT of a sum that we call BIGINT. */
-  | 'i128→i64';
+  | 'i32→i64';
 
 const INLINE = 12;
 const HEAD = 16;
@@ -67,10 +64,6 @@ export function readVector(vector: RawVector, form: VectorForm, rows: number): C
       return { kind: 'i64', valid, values: widen(new Int16Array(...span(at(2), rows))) };
     case 'i32→i64':
       return { kind: 'i64', valid, values: widen(new Int32Array(...span(at(4), rows))) };
-    case 'i128→i64': {
-      const words = new BigInt64Array(...span(at(16), 2 * rows));
-      return { kind: 'i64', valid, values: lowWords(words) };
-    }
   }
 }
 
@@ -86,21 +79,6 @@ function widen(narrow: Int16Array | Int32Array): BigInt64Array {
     words[2 * i + 1] = narrow[i]! >> 31;
   }
   return wide;
-}
-
-function lowWords(words: BigInt64Array): BigInt64Array {
-  const low = new BigInt64Array(words.length / 2);
-  for (let i = 0; i < low.length; i++) {
-    const value = words[2 * i]!;
-    if (words[2 * i + 1] !== value >> 63n) {
-      throw new LoadError('SQL_OVERFLOW', 'a result is out of the range of BIGINT', {
-        errno: 1690,
-        sqlState: '22003',
-      });
-    }
-    low[i] = value;
-  }
-  return low;
 }
 
 function readValidity(vector: RawVector, rows: number): Uint8Array | null {

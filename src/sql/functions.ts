@@ -88,7 +88,15 @@ for (const unit of ['year', 'month', 'week', 'day', 'hour', 'minute', 'second'])
 }
 add('datediff', [2, 2], ['datetime'], INT, 'CAST(CAST($1 AS DATE) - CAST($2 AS DATE) AS INTEGER)');
 add('now current_timestamp localtime localtimestamp', [0, 1], ['any'], DATETIME);
+add('utc_timestamp', [0, 0], [], DATETIME);
 add('curdate current_date', [0, 0], [], DATE);
+add('last_day', [1, 1], ['datetime'], DATE, 'last_day($1)');
+add('dayname monthname', [1, 1], ['datetime'], VARCHAR);
+add('weekofyear', [1, 1], ['datetime'], INT, 'CAST(weekofyear($1) AS INTEGER)');
+for (const unit of ['year', 'month', 'week', 'day', 'hour', 'minute', 'second']) {
+  // Whole units that have passed.
+  add(`${unit}s_diff`, [2, 2], ['datetime'], BIGINT, `date_sub('${unit}', $2, $1)`);
+}
 
 add('concat', [1, MANY], ['text'], VARCHAR);
 add('concat_ws', [2, MANY], ['text'], VARCHAR, 'concat_ws($*)');
@@ -107,10 +115,34 @@ add(
   [3, 3],
   ['text', 'text', 'int'],
   VARCHAR,
-  'nullif(list_extract(string_split($1, $2), $3), NULL)',
+  'CASE WHEN $3 <> 0 THEN list_extract(string_split($1, $2), $3) END',
 );
 add('lpad rpad', [2, 3], ['text', 'int', 'text'], VARCHAR);
 add('locate', [2, 2], ['text'], INT, 'CAST(instr($2, $1) AS INTEGER)');
+add(
+  'repeat',
+  [2, 2],
+  ['text', 'int'],
+  VARCHAR,
+  'repeat($1, CAST(least(greatest($2, 0), 1048576) AS INTEGER))',
+);
+add(
+  'space',
+  [1, 1],
+  ['int'],
+  VARCHAR,
+  "repeat(' ', CAST(least(greatest($1, 0), 1048576) AS INTEGER))",
+);
+add('ascii', [1, 1], ['text'], INT, "CASE WHEN $1 = '' THEN 0 ELSE ascii($1) END");
+add('null_or_empty', [1, 1], ['text'], { name: 'BOOLEAN' }, "($1 IS NULL OR $1 = '')");
+add(
+  'strcmp',
+  [2, 2],
+  ['text'],
+  INT,
+  'CASE WHEN $1 = $2 THEN 0 WHEN $1 < $2 THEN -1 WHEN $1 > $2 THEN 1 END',
+);
+add('to_base64', [1, 1], ['text'], VARCHAR, 'to_base64(encode($1))');
 add('instr strpos', [2, 2], ['text'], INT, 'CAST(instr($1, $2) AS INTEGER)');
 add('starts_with', [2, 2], ['text'], { name: 'BOOLEAN' }, 'starts_with($1, $2)');
 add('ends_with', [2, 2], ['text'], { name: 'BOOLEAN' }, 'ends_with($1, $2)');
@@ -121,8 +153,22 @@ add('regexp_replace', [3, 3], ['text'], VARCHAR, "regexp_replace($1, $2, $3, 'g'
 
 add('get_json_string', [2, 2], ['text'], VARCHAR, 'ms_json_text($1, $2)');
 add('get_json_int', [2, 2], ['text'], BIGINT, 'TRY_CAST(ms_json_text($1, $2) AS BIGINT)');
+add(
+  'get_json_bool',
+  [2, 2],
+  ['text'],
+  { name: 'BOOLEAN' },
+  'TRY_CAST(ms_json_text($1, $2) AS BOOLEAN)',
+);
+add(
+  'json_exists',
+  [2, 2],
+  ['text'],
+  { name: 'BOOLEAN' },
+  'CASE WHEN json_valid($1) THEN json_exists($1, $2) END',
+);
 add('get_json_double', [2, 2], ['text'], DOUBLE, 'TRY_CAST(ms_json_text($1, $2) AS DOUBLE)');
-add('parse_json', [1, 1], ['text'], { name: 'JSON' }, 'CASE WHEN json_valid($1) THEN $1 END');
+add('parse_json', [1, 1], ['text'], { name: 'JSON' }, 'ms_to_json($1)');
 
 add('abs', [1, 1], ['any'], undefined, 'abs($1)');
 add('ceil ceiling', [1, 1], ['double'], BIGINT, 'TRY_CAST(ceil($1) AS BIGINT)');
@@ -131,6 +177,11 @@ add('round', [1, 2], ['any'], DOUBLE, 'round($*)');
 add('truncate', [2, 2], ['double', 'int'], DOUBLE, '(trunc($1 * pow(10, $2)) / pow(10, $2))');
 add('mod', [2, 2], ['any'], undefined, '($1 % nullif($2, 0))');
 add('pow power', [2, 2], ['double'], DOUBLE, 'pow($1, $2)');
+add('exp', [1, 1], ['double'], DOUBLE, 'exp($1)');
+add('ln', [1, 1], ['double'], DOUBLE, 'CASE WHEN $1 > 0 THEN ln($1) END');
+add('log10', [1, 1], ['double'], DOUBLE, 'CASE WHEN $1 > 0 THEN log10($1) END');
+add('log2', [1, 1], ['double'], DOUBLE, 'CASE WHEN $1 > 0 THEN log2($1) END');
+add('sign', [1, 1], ['double'], INT, 'CAST(sign($1) AS INTEGER)');
 add('sqrt', [1, 1], ['double'], DOUBLE, 'CASE WHEN $1 >= 0 THEN sqrt($1) END');
 add('uuid', [0, 0], [], VARCHAR);
 add('version database schema user current_user connection_id', [0, 0], [], VARCHAR);
