@@ -9,7 +9,7 @@
 
 import type { SqlType } from '../base/sql-type.ts';
 import type { TableSchema, TabletRef } from '../base/table-schema.ts';
-import type { ColumnSource, EvalContext, ResultColumn } from '../engine/engine.types.ts';
+import type { ColumnSource, EvalContext, PartInput, ResultColumn } from '../engine/engine.types.ts';
 import type { Format, SourceField } from '../formats/decode.types.ts';
 import type { PartRef } from '../protocol/bus.types.ts';
 import type { KafkaConfig } from '../sources/kafka/kafka.types.ts';
@@ -265,7 +265,8 @@ export interface PinReply {
   readonly parts: readonly {
     readonly partId: string;
     readonly merged: boolean;
-    readonly tablets: readonly { readonly tabletId: number; readonly version: number }[];
+    readonly tablets: PartInput['tablets'];
+    readonly rows?: number;
     readonly data:
       | BytesRef
       | { readonly kind: 'file'; readonly path: string; readonly length: number };

@@ -113,7 +113,14 @@ export interface PartInput {
   readonly partId: string;
   readonly data: PartBytes;
   /** The tablets to be read and the version each rowset has. Rows of other tablets are left out. */
-  readonly tablets: readonly { readonly tabletId: number; readonly version: number }[];
+  readonly tablets: readonly {
+    readonly tabletId: number;
+    readonly version: number;
+    /** How many rows the tablet has in this part, where it is known: an unfiltered count needs nothing else. */
+    readonly rows?: number;
+  }[];
+  /** All rows of the part, where it is known: no row has to be looked at to leave out other tablets. */
+  readonly rows?: number;
   /** A merged part: it has a column __version BIGINT of its own, which goes before `tablets`' version. */
   readonly merged: boolean;
 }

@@ -53,21 +53,20 @@ function fileSelects(
   parts: readonly PartInput[],
   versions: boolean,
 ): string[] {
-  // Files of which the same tablets and versions are wanted are one scan.
-  const scans = new Map<
-    string,
-    { tablets: PartInput['tablets']; merged: boolean; paths: string[] }
-  >();
-  for (const { data, tablets, merged } of parts) {
-    if (data.kind !== 'file' || tablets.length === 0) continue;
-    const own = versions && !merged;
-    const wanted = tablets.map((t) => (own ? `${t.tabletId}@${t.version}` : `${t.tabletId}`));
-    const key = `${own}:${wanted.sort().join()}`;
+  // Files of which the same is wanted are one scan.
+  const scans = new Map<string, { part: PartInput; paths: string[] }>();
+  for (const part of parts) {
+    if (part.data.kind !== 'file' || part.tablets.length === 0) continue;
+    const own = versions && !part.merged;
+    const tablets = part.tablets.map((t) => (own ? `${t.tabletId}@${t.version}` : t.tabletId));
+    const wanted = isWhole(part) && !own ? 'whole' : tablets.map(String).sort().join();
+    const key = `${own}:${wanted}`;
     const scan = scans.get(key);
-    if (scan === undefined) scans.set(key, { tablets, merged, paths: [data.path] });
-    else scan.paths.push(data.path);
+    if (scan === undefined) scans.set(key, { part, paths: [part.data.path] });
+    else scan.paths.push(part.data.path);
   }
-  return [...scans.values()].map(({ tablets, merged, paths }) => {
+  return [...scans.values()].map(({ part, paths }) => {
+    const { tablets, merged } = part;
     const items = columns.map(({ name, type }) => {
       if (name !== '__version' || merged) {
         const column = ident(name);
@@ -78,8 +77,29 @@ function fileSelects(
       return `CAST(CASE __tablet ${whens} END AS BIGINT) AS __version`;
     });
     const ids = tablets.map((t) => t.tabletId).join(', ');
-    return `SELECT ${items.join(', ')} FROM read_parquet([${paths.map(text).join(', ')}]) WHERE __tablet IN (${ids})`;
+    const where = isWhole(part) ? '' : ` WHERE __tablet IN (${ids})`;
+    return `SELECT ${items.join(', ')} FROM read_parquet([${paths.map(text).join(', ')}])${where}`;
   });
+}
+
+/** Whether the tablets that are wanted are all that the part has. */
+function isWhole({ rows, tablets }: PartInput): boolean {
+  return rows !== undefined && rows === countOf(tablets);
+}
+
+function countOf(tablets: PartInput['tablets']): number | undefined {
+  let sum = 0;
+  for (const { rows } of tablets) {
+    if (rows === undefined) return undefined;
+    sum += rows;
+  }
+  return sum;
+}
+
+/** How many rows the parts have, where that is known without a look at them. */
+export function countRows(schema: TableSchema, parts: readonly PartInput[]): number | undefined {
+  if (schema.model !== 'DUPLICATE') return undefined;
+  return countOf(parts.flatMap(({ tablets }) => tablets));
 }
 
 /** An inline part's rows of the tablets that are wanted, in the columns of `rowsSql`. */

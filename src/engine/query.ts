@@ -5,9 +5,10 @@
 import type { DuckDBConnection, DuckDBResult } from '@duckdb/node-api';
 import type { ColumnBatch } from '../base/column-batch.ts';
 import { LoadError } from '../base/errors.ts';
+import { BIGINT } from '../base/sql-type.ts';
 import { type ResultType, resultType } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
-import { mergedSql, rowsSql } from './parts-sql.ts';
+import { countRows, mergedSql, rowsSql } from './parts-sql.ts';
 import type { RowSource } from './row-source.ts';
 import { selectSql } from './select-sql.ts';
 import type { Slots } from './slots.ts';
@@ -28,6 +29,8 @@ export async function runQuery(
   tables: readonly T.QueryTable[],
   signal?: AbortSignal,
 ): Promise<T.QueryResult> {
+  const counted = countOnly(plan, tables);
+  if (counted !== undefined) return counted;
   const give = await host.results.take(signal);
   const rows: RowSource[] = [];
   let connection: DuckDBConnection | undefined;
@@ -55,6 +58,33 @@ export async function runQuery(
     free();
     throw error;
   }
+}
+
+/** `SELECT count(*) FROM t`: the rowsets know it. */
+function countOnly(
+  { select }: T.QueryPlan,
+  tables: readonly T.QueryTable[],
+): T.QueryResult | undefined {
+  const { body } = select;
+  if (body.kind !== 'select' || body.from?.kind !== 'table' || body.items.length !== 1) return;
+  const [item] = body.items;
+  const { expr } = item!;
+  if (expr.kind !== 'call' || expr.name !== 'count' || expr.distinct) return;
+  if (expr.args.length > 1 || (expr.args[0] !== undefined && expr.args[0].kind !== 'star')) return;
+  const more = [body.where, body.having, body.limit, ...body.groupBy, ...body.orderBy];
+  if (select.with.length > 0 || more.some((one) => one !== undefined)) return;
+  const { db, name } = body.from.table;
+  const table = tables.find((one) => one.db === db && one.name === name);
+  if (table?.kind !== 'stored') return;
+  const rows = countRows(table.schema, table.parts);
+  if (rows === undefined) return;
+  const values = BigInt64Array.of(BigInt(rows));
+  const batch: ColumnBatch = { rows: 1, columns: [{ kind: 'i64', valid: null, values }] };
+  async function* once(): AsyncGenerator<ColumnBatch, undefined> {
+    yield batch;
+  }
+  const column = { name: item!.alias ?? item!.text, type: BIGINT, nullable: true };
+  return { columns: [column], batches: once(), close: async () => {} };
 }
 
 function querySql(

@@ -328,7 +328,7 @@ class BeTabletStore implements TabletStore {
         if (rowset.partId === null) continue;
         const { fact } = this.#journal.durable.parts.get(rowset.partId)!;
         const part = wanted.get(fact.partId) ?? { fact, tablets: [] };
-        part.tablets.push({ tabletId, version: rowset.to });
+        part.tablets.push({ tabletId, version: rowset.to, rows: rowset.rows });
         wanted.set(fact.partId, part);
       }
     }
@@ -341,7 +341,8 @@ class BeTabletStore implements TabletStore {
       const inputs: PartInput[] = [];
       for (const { fact, tablets: at } of wanted.values()) {
         const data = await this.#read(fact);
-        inputs.push({ partId: fact.partId, data, tablets: at, merged: fact.merged });
+        const { partId, merged, rows } = fact;
+        inputs.push({ partId, data, tablets: at, rows, merged });
       }
       return inputs;
     } catch (error) {

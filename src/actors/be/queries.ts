@@ -160,10 +160,10 @@ export class BeQueries {
   }
 
   async #input(part: PinReply['parts'][number]): Promise<PartInput> {
-    const { partId, merged, tablets, data } = part;
-    if (data.kind === 'file') return { partId, merged, tablets, data };
+    const { data, ...rest } = part;
+    if (data.kind === 'file') return { ...rest, data };
     const bytes = await readBytesRef(data, this.#context.parts);
-    return { partId, merged, tablets, data: { kind: 'inline', bytes } };
+    return { ...rest, data: { kind: 'inline', bytes } };
   }
 
   async #pin(request: PinRequest): Promise<PinReply> {
@@ -171,14 +171,14 @@ export class BeQueries {
     const pinned = await store.pin(request.queryId, request.tablets);
     let inline = INLINE_IN_ALL_MAX;
     return {
-      parts: pinned.map(({ partId, merged, tablets, data }) => {
-        if (data.kind === 'file') return { partId, merged, tablets, data };
+      parts: pinned.map(({ data, ...rest }) => {
+        if (data.kind === 'file') return { ...rest, data };
         inline -= data.bytes.length;
         // A copy goes: what is offered is taken over by the part store.
         const bytes = data.bytes.slice();
         const ref: BytesRef =
           inline > 0 ? bytesRef(bytes, parts) : { kind: 'part', ref: parts.offer(bytes) };
-        return { partId, merged, tablets, data: ref };
+        return { ...rest, data: ref };
       }),
     };
   }
