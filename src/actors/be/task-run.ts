@@ -59,6 +59,8 @@ class TaskRun {
   };
   /** One batch is accepted at a time, whatever the partition: its parts keep the order of the source. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** Half of a batch may be staged: nothing of this task can be committed. */
+  #acceptFailed = false;
 
   constructor(
     context: BeContext,
@@ -94,7 +96,11 @@ class TaskRun {
           return output;
         }),
       );
-      const failure = outputs.find(({ error }) => error !== undefined);
+      // A fetch that failed behind accepted batches ends the range there; the next task meets it at its start, and says so.
+      const failure = outputs.find(
+        ({ error, position }, i) =>
+          error !== undefined && (this.#acceptFailed || position === ranges[i]?.from),
+      );
       if (failure !== undefined) throw failure.error;
       const progress: Record<string, { from: string; to: string }> = {};
       outputs.forEach(({ position }, i) => {
@@ -145,7 +151,9 @@ class TaskRun {
           if (batch === undefined)
             throw new LoadError('INTERNAL', 'accepted before it was fetched');
           const turn = this.#turn.then(() => this.#accept(batch));
-          this.#turn = turn.catch(() => undefined);
+          this.#turn = turn.catch(() => {
+            this.#acceptFailed = true;
+          });
           await turn;
           return { limit: this.#counts.receivedBytes >= this.#request.limits.bytesMax };
         }),

@@ -69,7 +69,7 @@ interface Header {
   readonly producerId: bigint;
 }
 
-/** Throws KAFKA_CRC, KAFKA_BAD_BATCH, KAFKA_CODEC. */
+/** Throws KAFKA_CRC, KAFKA_BAD_BATCH, KAFKA_CODEC for the first batch; before a later bad one it ends. */
 export function decodeRecordSet(set: RecordSet, limits: DecodeLimits): DecodedSet {
   const { records, topic, partition } = set;
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
@@ -78,6 +78,7 @@ export function decodeRecordSet(set: RecordSet, limits: DecodeLimits): DecodedSe
   let nextOffset = set.fromOffset;
   let partialBytes = 0;
   let plainBytes = 0;
+  let isPlaced = false;
   // Plain batches lie in one buffer already: neighbours become one message batch.
   let run: RecordColumns | null = null;
   const close = () => {
@@ -85,14 +86,14 @@ export function decodeRecordSet(set: RecordSet, limits: DecodeLimits): DecodedSe
     run = null;
   };
 
-  for (let at = 0; at < records.length && plainBytes < limits.plainBytesMax; ) {
+  const step = (at: number): number => {
     const header = readHeader(set, view, at, nextOffset);
     if (typeof header === 'number') {
       partialBytes = header;
-      break;
+      return records.length;
     }
+    isPlaced = true;
     if (limits.checkCrcs) checkCrc(set, view, header);
-    at = header.end;
 
     transactions?.begin(header.last);
     if (header.control) {
@@ -113,6 +114,16 @@ export function decodeRecordSet(set: RecordSet, limits: DecodeLimits): DecodedSe
       }
     }
     nextOffset = header.last + 1n; // R2
+    isPlaced = false;
+    return header.end;
+  };
+  try {
+    for (let at = 0; at < records.length && plainBytes < limits.plainBytesMax; ) at = step(at);
+  } catch (error) {
+    // What lies before a bad batch is good: it is given, and whoever asks again from there is told. But a batch
+    // out of its place may mean that the offset of one before it was changed, which no checksum covers.
+    const isGoodBefore = isPlaced && nextOffset > set.fromOffset;
+    if (!(error instanceof LoadError) || !isGoodBefore) throw error;
   }
   close();
   return { batches, nextOffset, partialBytes };
