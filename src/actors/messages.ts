@@ -259,6 +259,10 @@ export type QueryNextReply =
 export interface PinRequest {
   readonly queryId: string;
   readonly tablets: readonly { readonly tabletId: number; readonly version: number }[];
+  /** Who runs the query: once it is gone, so is the pin (V3). */
+  readonly coordinator?: { readonly beId: string; readonly incarnation: string };
+  /** Of the tablets' table, for compaction. */
+  readonly schema?: TableSchema;
 }
 
 export interface PinReply {
@@ -271,6 +275,15 @@ export interface PinReply {
       | BytesRef
       | { readonly kind: 'file'; readonly path: string; readonly length: number };
   }[];
+}
+
+/** Asked of a coordinator by those who hold pins for it. */
+export interface QueryAliveRequest {
+  readonly queryIds: readonly string[];
+}
+
+export interface QueryAliveReply {
+  readonly alive: readonly string[];
 }
 
 // ── Kafka look-ups and rejects ────────────────────────────────────────────────────────────────────────────

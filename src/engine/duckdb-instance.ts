@@ -1,6 +1,7 @@
 /** One locked DuckDB instance in memory, opened when it is first wanted; it spills to `tempDir` (PROTOCOL.md T3). */
 import { mkdir } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { AssertionFailed } from '../base/assert.ts';
 import { LoadError } from '../base/errors.ts';
 import { registerFunctions } from './cast-functions.ts';
 import { RowSources } from './row-source.ts';
@@ -99,7 +100,9 @@ export function engineClosed(): LoadError {
 
 /** DuckDB's errors as ours; its first line says what happened. */
 export function engineError(error: unknown): unknown {
-  if (error instanceof LoadError || !(error instanceof Error)) return error;
+  // A mistake of ours stays one: the process stops.
+  if (error instanceof LoadError || error instanceof AssertionFailed) return error;
+  if (!(error instanceof Error)) return error;
   if (/interrupt/i.test(error.message))
     return new LoadError('ENGINE_CANCELLED', 'the statement was cancelled', {
       errno: 1317,

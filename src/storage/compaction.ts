@@ -16,13 +16,15 @@ import type { TabletStore } from './tablet-store.types.ts';
 export interface CompactionHost {
   readonly journal: Journal<BeEntry, BeState>;
   readonly parts: PartFiles;
-  readonly store: Pick<TabletStore, 'pin' | 'unpin'>;
+  readonly store: Pick<TabletStore, 'pin' | 'unpin' | 'forgetRejects'>;
   readonly engine: Pick<Engine, 'merge'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: CompactionLimits;
   readonly inlineBytesMax: number;
   readonly coveredMs: number;
+  /** Committed transactions whose rejected rows are kept; beyond it the oldest go. */
+  readonly rejectsTxnsMax: number;
   readonly isLoading: () => boolean;
 }
 
@@ -33,6 +35,7 @@ export async function compactRound(
   schemaOf: (tableId: number) => TableSchema | undefined,
 ): Promise<void> {
   await dropCovered(host);
+  await forgetOldRejects(host);
   const { tablets } = host.journal.durable;
   const tableIds = new Set([...tablets.values()].map((tablet) => tablet.tableId));
   for (const tableId of tableIds) {
@@ -116,4 +119,14 @@ async function dropCovered(host: CompactionHost): Promise<void> {
     .map((tablet) => tablet.tabletId);
   if (tabletIds.length === 0) return;
   await host.journal.append({ type: 'covered.dropped', tabletIds, untilMs }).durable;
+}
+
+/** Those of aborted transactions have a bound of their own (C6). */
+async function forgetOldRejects(host: CompactionHost): Promise<void> {
+  const { journal, store, rejectsTxnsMax } = host;
+  const kept = [...journal.durable.rejects].filter(
+    ([key, rejects]) => !rejects.aborted && !journal.head.votes.has(key),
+  );
+  const old = kept.slice(0, Math.max(0, kept.length - rejectsTxnsMax));
+  if (old.length > 0) await store.forgetRejects(old.map(([, { txnId }]) => txnId));
 }

@@ -390,6 +390,25 @@ describe.each(['inline', 'file'] as const)('%s parts', (kind) => {
     expect(kept.length).toBe(99);
   });
 
+  it('C6: rejects of the newest transactions are kept, older ones go with a round of compaction', async () => {
+    await crash({ rejectsTxnsMax: 2 });
+    const rejected = async (txnId: number) =>
+      store.stage({ ...(await request(txnId)), rejects: [{ ...reject, offset: `${txnId}` }] });
+    for (const txnId of [1, 2, 3, 4]) {
+      await rejected(txnId);
+      await publish(txnId, {});
+    }
+    await rejected(5);
+    await store.compact(() => undefined);
+    const kept = async () => {
+      const found = await Promise.all([1, 2, 3, 4, 5].map((txnId) => store.rejects(txnId)));
+      return found.flat().map(({ offset }) => offset);
+    };
+    expect(await kept()).toEqual(['3', '4', '5']);
+    await crash();
+    expect(await kept()).toEqual(['3', '4', '5']);
+  });
+
   it('damaged rejects give an error', async () => {
     await store.stage({ ...(await request(1)), rejects: [reject] });
     const key = disk.keys().find((at) => Buffer.from(at).toString().startsWith('rejects/'))!;

@@ -63,6 +63,8 @@ export interface OpenTabletStoreOptions {
   readonly compaction?: Partial<CompactionLimits>;
   /** Compacted rowsets stay readable so long for statements with an older snapshot (default 30,000). */
   readonly coveredMs?: number;
+  /** Committed transactions whose rejected rows are kept (default 1,000). */
+  readonly rejectsTxnsMax?: number;
   readonly checkpointEntries?: number;
 }
 
@@ -444,6 +446,7 @@ class BeTabletStore implements TabletStore {
         },
         inlineBytesMax: this.#options.inlineBytesMax ?? 64 * 1024,
         coveredMs: this.#options.coveredMs ?? 30_000,
+        rejectsTxnsMax: this.#options.rejectsTxnsMax ?? 1_000,
         isLoading: () => this.#staging.size > 0,
       },
       schemaOf,

@@ -9,6 +9,8 @@ import {
   beSubject,
   type PinReply,
   type PinRequest,
+  type QueryAliveReply,
+  type QueryAliveRequest,
   type QueryNextReply,
   type QueryNextRequest,
   type QueryRunReply,
@@ -16,15 +18,22 @@ import {
   type QueryTableSpec,
 } from '../messages.ts';
 import type { BeContext } from './be.ts';
+import { PinLeases } from './pin-leases.ts';
+import { rememberSchema } from './schemas.ts';
 
 const PIN_TIMEOUT_MS = 30_000;
 const IDLE_MS_MAX = 600_000;
 /** Of one answer: many small parts together outgrow a message as one large part does (T2). */
 const INLINE_IN_ALL_MAX = 64 * 1024;
 
+interface Place {
+  readonly beId: string;
+  readonly incarnation: string;
+}
+
 interface Running {
   readonly result: QueryResult;
-  readonly peers: readonly { beId: string; incarnation: string }[];
+  readonly peers: readonly Place[];
   timer: unknown;
 }
 
@@ -36,9 +45,13 @@ type Respond = <Request, Reply>(
 export class BeQueries {
   readonly #context: BeContext;
   readonly #running = new Map<string, Running>();
+  /** Queries that have no result yet: a close that comes so early stops them. */
+  readonly #opening = new Map<string, AbortController>();
+  readonly #pins: PinLeases;
 
   constructor(context: BeContext) {
     this.#context = context;
+    this.#pins = new PinLeases(context);
   }
 
   respond(respond: Respond): void {
@@ -51,37 +64,62 @@ export class BeQueries {
       await this.#close(request.queryId);
       return {};
     });
+    respond('query-alive', ({ queryIds }: QueryAliveRequest): QueryAliveReply => {
+      return { alive: queryIds.filter((id) => this.#running.has(id) || this.#opening.has(id)) };
+    });
     respond('pin', (request: PinRequest) => this.#pin(request));
     respond('unpin', (request: QueryNextRequest) => {
-      this.#context.store.unpin(request.queryId);
+      this.#pins.release(request.queryId);
       return {};
     });
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.#running.keys()].map((queryId) => this.#close(queryId)));
+    this.#pins.close();
+    const queryIds = [...this.#opening.keys(), ...this.#running.keys()];
+    await Promise.allSettled(queryIds.map((queryId) => this.#close(queryId)));
   }
 
-  /** Runs until `close` of the result, which also unpins here and elsewhere. */
+  /** Runs until its end, an error, or `close` of the result; each of them unpins here and elsewhere. */
   async open(request: QueryRunRequest): Promise<QueryResult> {
-    const { engine, store, clock } = this.#context;
+    const { engine, store } = this.#context;
     const { queryId, select, context } = request;
     const peers = this.#peers(request);
+    const stop = new AbortController();
+    this.#opening.set(queryId, stop);
     try {
-      const tables = await Promise.all(request.tables.map((table) => this.#table(queryId, table)));
-      const result = await engine.query({ select, context }, tables);
+      // All of them, also when one has failed: a pin that came after the unpin would stay.
+      const tables = await settled(request.tables.map((table) => this.#table(queryId, table)));
+      stop.signal.throwIfAborted();
+      const result = await engine.query({ select, context }, tables, stop.signal);
+      if (stop.signal.aborted) await result.close();
+      stop.signal.throwIfAborted();
       const running: Running = { result, peers, timer: undefined };
       this.#running.set(queryId, running);
-      running.timer = clock.setTimeout(() => void this.#close(queryId), IDLE_MS_MAX);
+      this.#expectNext(queryId, running);
       return {
         columns: result.columns,
-        batches: result.batches,
+        batches: this.#pull(queryId, result),
         close: () => this.#close(queryId),
       };
     } catch (error) {
       store.unpin(queryId);
       this.#unpinPeers(queryId, peers);
       throw error;
+    } finally {
+      this.#opening.delete(queryId);
+    }
+  }
+
+  /** For INSERT … SELECT, which pulls here and not by messages. */
+  async *#pull(queryId: string, result: QueryResult): AsyncGenerator<ColumnBatch, undefined> {
+    const running = this.#running.get(queryId);
+    // It lives as long as the statement does, however long its rows take to be stored.
+    if (running !== undefined) this.#context.clock.clearTimeout(running.timer);
+    try {
+      yield* result.batches;
+    } finally {
+      await this.#close(queryId);
     }
   }
 
@@ -93,14 +131,28 @@ export class BeQueries {
         transient: true,
       });
     }
+    // While it works nobody is idle.
     clock.clearTimeout(running.timer);
-    running.timer = clock.setTimeout(() => void this.#close(queryId), IDLE_MS_MAX);
-    const next: IteratorResult<ColumnBatch> = await running.result.batches.next();
-    if (next.done === true) return { kind: 'end' };
-    return { kind: 'batch', bytes: bytesRef(encodeBatch(next.value), parts) };
+    try {
+      const next: IteratorResult<ColumnBatch> = await running.result.batches.next();
+      if (next.done === true) {
+        await this.#close(queryId);
+        return { kind: 'end' };
+      }
+      if (this.#running.has(queryId)) this.#expectNext(queryId, running);
+      return { kind: 'batch', bytes: bytesRef(encodeBatch(next.value), parts) };
+    } catch (error) {
+      await this.#close(queryId);
+      throw error;
+    }
+  }
+
+  #expectNext(queryId: string, running: Running): void {
+    running.timer = this.#context.clock.setTimeout(() => void this.#close(queryId), IDLE_MS_MAX);
   }
 
   async #close(queryId: string): Promise<void> {
+    this.#opening.get(queryId)?.abort(cancelled(queryId));
     const running = this.#running.get(queryId);
     if (running === undefined) return;
     this.#running.delete(queryId);
@@ -110,7 +162,7 @@ export class BeQueries {
     this.#unpinPeers(queryId, running.peers);
   }
 
-  #unpinPeers(queryId: string, peers: Running['peers']): void {
+  #unpinPeers(queryId: string, peers: readonly Place[]): void {
     const { bus } = this.#context;
     for (const { beId, incarnation } of peers) {
       bus
@@ -119,8 +171,8 @@ export class BeQueries {
     }
   }
 
-  #peers(request: QueryRunRequest): { beId: string; incarnation: string }[] {
-    const peers = new Map<string, { beId: string; incarnation: string }>();
+  #peers(request: QueryRunRequest): Place[] {
+    const peers = new Map<string, Place>();
     for (const table of request.tables) {
       if (table.kind !== 'stored') continue;
       for (const { beId, incarnation } of table.tablets) {
@@ -131,7 +183,7 @@ export class BeQueries {
   }
 
   async #table(queryId: string, spec: QueryTableSpec): Promise<QueryTable> {
-    const { store, bus, parts } = this.#context;
+    const { store, bus, parts, schemas } = this.#context;
     if (spec.kind === 'rows') {
       const { db, name, columns } = spec;
       const batch = decodeBatch(await readBytesRef(spec.bytes, parts));
@@ -143,11 +195,13 @@ export class BeQueries {
       if (list === undefined) byBe.set(tablet.beId, [tablet]);
       else list.push(tablet);
     }
-    const found = await Promise.all(
+    rememberSchema(schemas, spec.schema);
+    const coordinator = { beId: store.beId, incarnation: store.incarnation };
+    const found = await settled(
       [...byBe].map(async ([beId, tablets]): Promise<readonly PartInput[]> => {
         const wanted = tablets.map(({ tabletId, version }) => ({ tabletId, version }));
         if (beId === store.beId) return store.pin(queryId, wanted);
-        const request: PinRequest = { queryId, tablets: wanted };
+        const request: PinRequest = { queryId, tablets: wanted, coordinator, schema: spec.schema };
         const incarnation = tablets[0]?.incarnation ?? '';
         const reply = await bus.request<PinReply>(beSubject(beId, incarnation, 'pin'), request, {
           timeoutMs: PIN_TIMEOUT_MS,
@@ -167,8 +221,10 @@ export class BeQueries {
   }
 
   async #pin(request: PinRequest): Promise<PinReply> {
-    const { store, parts } = this.#context;
+    const { store, parts, schemas } = this.#context;
     const pinned = await store.pin(request.queryId, request.tablets);
+    if (request.schema !== undefined) rememberSchema(schemas, request.schema);
+    if (request.coordinator !== undefined) this.#pins.hold(request.queryId, request.coordinator);
     let inline = INLINE_IN_ALL_MAX;
     return {
       parts: pinned.map(({ data, ...rest }) => {
@@ -182,4 +238,20 @@ export class BeQueries {
       }),
     };
   }
+}
+
+/** As `Promise.all`, but nothing is under way any more when it rejects. */
+async function settled<R>(promises: readonly Promise<R>[]): Promise<R[]> {
+  const results = await Promise.allSettled(promises);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+function cancelled(queryId: string): LoadError {
+  return new LoadError('QUERY_CANCELLED', `query ${queryId} was closed`, {
+    errno: 1317,
+    sqlState: '70100',
+  });
 }

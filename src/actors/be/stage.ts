@@ -16,6 +16,7 @@ import {
   type StageMessage,
 } from '../messages.ts';
 import type { BeContext } from './be.ts';
+import { rememberSchema } from './schemas.ts';
 
 const INLINE_PART_MAX = 256 * 1024;
 const STAGE_TIMEOUT_MS = 60_000;
@@ -40,45 +41,39 @@ export class Stager {
   readonly #schema: TableSchema;
   readonly #target: LoadTarget;
   readonly #executors = new Map<string, Executor>();
-  #random = 0;
+  /** Transactions begin at different buckets: small ones would all meet in the first. */
+  #random: number;
 
   constructor(context: BeContext, head: TxnHead, schema: TableSchema, target: LoadTarget) {
     this.#context = context;
     this.#head = head;
     this.#schema = schema;
     this.#target = target;
-    context.schemas.set(target.tableId, schema);
+    this.#random = head.txnId % Math.max(1, target.buckets);
+    rememberSchema(context.schemas, schema);
   }
 
   async append(batch: ColumnBatch): Promise<void> {
     if (batch.rows === 0) return;
-    const buckets = this.#buckets(batch);
-    const { tablets } = this.#target;
-    const byBe = new Map<string, { tablet: PlacedTablet; rows: number[]; ids: number[] }>();
-    for (let row = 0; row < batch.rows; row++) {
-      const tablet = tablets[buckets[row]!];
+    const { tablets, buckets } = this.#target;
+    if (this.#schema.bucketColumns.length === 0) {
+      // DISTRIBUTED BY RANDOM: a batch goes to one bucket as it is, the next batch to the next.
+      const tablet = tablets[this.#random++ % buckets];
       assert(tablet !== undefined, 'every bucket has a tablet');
-      let share = byBe.get(tablet.beId);
-      if (share === undefined) {
-        share = { tablet, rows: [], ids: [] };
-        byBe.set(tablet.beId, share);
-      }
-      share.rows.push(row);
-      share.ids.push(tablet.tabletId);
+      const ids = new Float64Array(batch.rows).fill(tablet.tabletId);
+      await this.#executor(tablet.beId, tablet.incarnation).writer.append(batch, ids);
+      return;
     }
-    for (const [beId, { tablet, rows, ids }] of byBe) {
-      const whole = rows.length === batch.rows;
-      const part = whole ? batch : takeRows(batch, Uint32Array.from(rows));
-      await this.#executor(beId, tablet.incarnation).writer.append(part, Float64Array.from(ids));
+    const shares = shareRows(this.#buckets(batch), tablets);
+    for (const { tablet, rows, ids } of shares) {
+      const part = rows.length === batch.rows ? batch : takeRows(batch, rows);
+      await this.#executor(tablet.beId, tablet.incarnation).writer.append(part, ids);
     }
   }
 
   #buckets(batch: ColumnBatch): Uint32Array {
     const { buckets } = this.#target;
     const { columns, bucketColumns } = this.#schema;
-    if (bucketColumns.length === 0) {
-      return Uint32Array.from({ length: batch.rows }, () => this.#random++ % buckets);
-    }
     const keyed = bucketColumns.map((name) => {
       const i = columns.findIndex((column) => column.name.toLowerCase() === name.toLowerCase());
       const column = batch.columns[i];
@@ -181,11 +176,47 @@ export class Stager {
   }
 }
 
+interface Share {
+  /** One of the executor's, for its address. */
+  readonly tablet: PlacedTablet;
+  readonly rows: Uint32Array;
+  /** The tablet of each of the rows. */
+  readonly ids: Float64Array;
+}
+
+/** Which rows go to which BE, in the order of the batch. */
+function shareRows(buckets: Uint32Array, tablets: readonly PlacedTablet[]): Share[] {
+  const beIds = [...new Set(tablets.map(({ beId }) => beId))];
+  const beOf = Uint32Array.from(tablets, ({ beId }) => beIds.indexOf(beId));
+  const idOf = Float64Array.from(tablets, ({ tabletId }) => tabletId);
+  const counts = new Uint32Array(beIds.length);
+  for (const bucket of buckets) {
+    const be = beOf[bucket];
+    assert(be !== undefined, 'every bucket has a tablet');
+    counts[be]! += 1;
+  }
+  const shares = beIds.map((beId, be) => ({
+    tablet: tablets.find((tablet) => tablet.beId === beId)!,
+    rows: new Uint32Array(counts[be]!),
+    ids: new Float64Array(counts[be]!),
+  }));
+  const filled = new Uint32Array(beIds.length);
+  for (let row = 0; row < buckets.length; row++) {
+    const bucket = buckets[row]!;
+    const be = beOf[bucket]!;
+    const share = shares[be]!;
+    const at = filled[be]!++;
+    share.rows[at] = row;
+    share.ids[at] = idOf[bucket]!;
+  }
+  return shares.filter(({ rows }) => rows.length > 0);
+}
+
 /** An executor's side: takes the bytes, makes them durable, votes (D5). */
 export async function stageLocal(context: BeContext, message: StageMessage): Promise<Vote> {
   const { store, parts, schemas } = context;
   const { txnId, attempt, fe, label, schema, tableId, rows, tablets } = message;
-  schemas.set(tableId, schema);
+  rememberSchema(schemas, schema);
   const data: PartBytes =
     message.data.kind === 'file'
       ? message.data
