@@ -206,7 +206,24 @@ class Pulled implements T.QueryResult, AsyncIterableIterator<ColumnBatch> {
       new LoadError('ENGINE_CANCELLED', 'the statement was cancelled', { errno: 1317 }),
     );
     await this.#pulling;
+    if (this.#freed) return;
+    await this.#drain();
     this.#free();
+  }
+
+  /** What an unfinished result holds is free once it has failed; to leave it to the garbage collector may be never. */
+  async #drain(): Promise<void> {
+    try {
+      await this.#statements.inSlot(this.#connection, async () => {
+        for (;;) {
+          this.#connection.interrupt();
+          const chunk = await this.#open.result.fetchChunk();
+          if (chunk === null || chunk.rowCount === 0) return;
+        }
+      });
+    } catch {
+      // Interrupted, or the engine is closing: it is over either way.
+    }
   }
 
   async #next(): Promise<IteratorResult<ColumnBatch>> {

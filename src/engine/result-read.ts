@@ -1,17 +1,23 @@
 /** Results of DuckDB as column batches. */
-import type { DuckDBMaterializedResult } from '@duckdb/node-api';
+import type { DuckDBResult } from '@duckdb/node-api';
 import type { ColumnBatch } from '../base/column-batch.ts';
 import { concatBatches } from '../formats/column-builder.ts';
 import { readChunk, type VectorForm } from './vector-read.ts';
 
-/** A result that is in memory already, as one batch. */
-export function readColumns(
-  result: DuckDBMaterializedResult,
+/**
+ * All of a result as one batch. It is a streamed one: its memory goes as it is read, where that of a materialized one
+ * stays until the garbage collector finds the object.
+ */
+export async function readColumns(
+  result: DuckDBResult,
   forms: readonly VectorForm[],
-): ColumnBatch {
+): Promise<ColumnBatch> {
   const batches: ColumnBatch[] = [];
-  for (let i = 0; i < result.chunkCount; i++)
-    batches.push(readChunk(result.getChunk(i).chunk, forms));
+  for (;;) {
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) break;
+    batches.push(readChunk(chunk.chunk, forms));
+  }
   if (batches.length > 0) return concatBatches(batches);
   return { rows: 0, columns: forms.map(emptyColumn) };
 }

@@ -76,7 +76,7 @@ export class Statements {
   ): Promise<ColumnBatch> {
     const forms = columns.map(({ type }) => formOf(type));
     return this.using((connection) =>
-      this.inSlot(connection, async () => readColumns(await connection.run(sql), forms), signal),
+      this.inSlot(connection, async () => readColumns(await connection.stream(sql), forms), signal),
     );
   }
 

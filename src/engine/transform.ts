@@ -85,7 +85,7 @@ export class Transformer {
       session.rows.set([{ rows, columns: question.columns }]);
       const columns = await this.#statements.inSlot(
         session.connection,
-        async () => readColumns(await session.prepared.run(), question.outputs.map(formOf)),
+        async () => readColumns(await session.prepared.stream(), question.outputs.map(formOf)),
         signal,
       );
       assert(columns.rows === rows, 'one row comes out for each that went in');
