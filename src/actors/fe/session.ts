@@ -126,7 +126,17 @@ class FeSession implements Session {
       currentUser: `'${this.#info.user}'@'%'`,
       connectionId: this.#info.connectionId,
       ...(this.#db === undefined ? {} : { currentDb: this.#db }),
+      variables: this.#variableValues(),
     };
+  }
+
+  /** For `@x` and `@@x` beside columns: a BE evaluates them. */
+  #variableValues(): Record<string, string | number | null> {
+    const session = { ...VARIABLES, ...Object.fromEntries(this.#variables) };
+    return Object.fromEntries([
+      ...Object.entries(session).map(([name, value]) => [`@@${name}`, value]),
+      ...[...this.#userVariables].map(([name, value]) => [`@${name.toLowerCase()}`, plain(value)]),
+    ]);
   }
 
   #scope(): EvalScope {
@@ -435,4 +445,11 @@ function valueText(value: Value): string | null {
   if (value === null) return null;
   if (typeof value === 'boolean') return value ? '1' : '0';
   return String(value);
+}
+
+/** As a message carries it; whole numbers beyond a double's go as texts. */
+function plain(value: Value): string | number | null {
+  if (typeof value === 'boolean') return Number(value);
+  if (typeof value !== 'bigint') return value;
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }
