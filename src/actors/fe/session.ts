@@ -132,9 +132,10 @@ class FeSession implements Session {
 
   /** For `@x` and `@@x` beside columns: a BE evaluates them. */
   #variableValues(): Record<string, string | number | null> {
-    const session = { ...VARIABLES, ...Object.fromEntries(this.#variables) };
+    const names = new Set([...Object.keys(VARIABLES), ...this.#variables.keys()]);
+    for (const name of ['version', 'version_comment']) names.add(name);
     return Object.fromEntries([
-      ...Object.entries(session).map(([name, value]) => [`@@${name}`, value]),
+      ...[...names].map((name) => [`@@${name}`, this.#variable(name) ?? null]),
       ...[...this.#userVariables].map(([name, value]) => [`@${name.toLowerCase()}`, plain(value)]),
     ]);
   }
