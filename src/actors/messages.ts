@@ -2,9 +2,9 @@
  * What FE and BEs say to each other: plain JSON of at most 256 KiB (PROTOCOL.md T2). Each message carries the sender's
  * present identity; a receiver compares before it acts (I5). Rows and large parts go by the part store.
  *
- * Requests to the FE:   fe.hello  fe.register  fe.beat  fe.ask
+ * Requests to the FE:   fe.hello (whichever FE is there), then fe.<incarnation>.<verb>: register, beat, ask
  * Requests to a BE:     be.<beId>.<incarnation>.<verb>, verbs: task-run, insert-run, stage, publish, abort,
- *                       pin, unpin, query-run, query-next, query-close, rejects, kafka-look, forget
+ *                       pin, unpin, query-run, query-next, query-close, rejects, kafka-look, claim, ping
  */
 
 import type { SqlType } from '../base/sql-type.ts';
@@ -31,6 +31,21 @@ export interface FeStamp extends FeIdentity {
 
 export function beSubject(beId: string, incarnation: string, verb: string): string {
   return `be.${beId}.${incarnation}.${verb}`;
+}
+
+/** Of one FE, so that its twin on a copied directory does not answer for it; `hello` exists without one as well. */
+export function feSubject(incarnation: string, verb: string): string {
+  return `fe.${incarnation}.${verb}`;
+}
+
+/** A new FE tells each BE of its journal that it is there. `seq`: where its journal ended before its own epoch. */
+export interface ClaimRequest {
+  readonly claimant: FeStamp;
+}
+
+export interface ClaimReply {
+  /** Why this BE does not follow it. */
+  readonly refused: string | null;
 }
 
 // ── Registration (I2–I4), asked by the BE ─────────────────────────────────────────────────────────────────

@@ -49,6 +49,17 @@ let failed = false;
 let producing = true;
 let sent = 0;
 
+/** With NATS the BEs register a moment after the process is ready; a kill before that shows nothing. */
+async function registered(): Promise<void> {
+  await waitFor(
+    async () => {
+      const found = await server.query('SHOW BACKENDS');
+      return found.filter(({ Alive }) => Alive === 'true').length === 3;
+    },
+    { what: '3 BEs that are alive', timeoutMs: 60_000 },
+  );
+}
+
 /**
  * A send that failed may have come through: its ids are not sent again, so that an id stands in the log once at the most.
  * The log is the measure of what came of them.
@@ -76,8 +87,7 @@ async function produceAll(): Promise<void> {
 
 try {
   await createTopic(kafka.bootstrap, 'ids', PARTITIONS);
-  // With NATS the BEs register a moment after the start.
-  await waitFor(async () => (await server.query('SHOW BACKENDS')).length === 3, { what: '3 BEs' });
+  await registered();
   await server.query('CREATE DATABASE d');
   await server.query(
     'CREATE TABLE d.ids (id BIGINT NOT NULL, p INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 4',
@@ -105,6 +115,7 @@ try {
     if (nats !== undefined) await Promise.all(others);
     const from = performance.now();
     server = await start();
+    await registered();
     const readyMs = Math.round(performance.now() - from);
     const [row] = await waitFor(
       () => server.query('SELECT count(*) AS n, count(DISTINCT id) AS d FROM d.ids'),

@@ -11,6 +11,10 @@ export interface Millrace {
   readonly port: number;
   readonly http: string;
   readonly dataDir: string;
+  /** What it has written to its error stream so far. */
+  log(): string;
+  /** Settled when the process is gone: its exit code, null after a signal. */
+  readonly exited: Promise<number | null>;
   /** The rows of the last result, by column name. */
   query(sql: string): Promise<Record<string, string | null>[]>;
   kill(): Promise<void>;
@@ -18,9 +22,18 @@ export interface Millrace {
   stop(): Promise<void>;
 }
 
-export async function startMillrace(
-  options: { dataDir?: string; be?: number; args?: readonly string[] } = {},
-): Promise<Millrace> {
+const LOG_KEPT = 64 * 1024;
+
+export interface StartOptions {
+  readonly dataDir?: string;
+  readonly be?: number;
+  readonly args?: readonly string[];
+  /** Its error stream is not shown, for tests that expect it to complain. */
+  readonly quiet?: boolean;
+}
+
+/** Rejects with what the process said when it ends before it is ready. */
+export async function startMillrace(options: StartOptions = {}): Promise<Millrace> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'millrace-test-')));
   const main = new URL('../../src/server/main.ts', import.meta.url).pathname;
   const be = String(options.be ?? 3);
@@ -30,9 +43,14 @@ export async function startMillrace(
       ...[main, 'start', '--data', dataDir, '--be', be, '--mysql-port', '0', '--http-port', '0'],
       ...(options.args ?? []),
     ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { stdio: ['ignore', 'pipe', 'pipe'] },
   );
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  let log = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    log = (log + text).slice(-LOG_KEPT);
+    if (options.quiet !== true) process.stderr.write(text);
+  });
   let port = 0;
   let http = '';
   for await (const line of createInterface({ input: child.stdout! })) {
@@ -42,7 +60,10 @@ export async function startMillrace(
     http = `http://${match[2]}`;
     break;
   }
-  if (port === 0) throw new Error('millrace ended before it was ready');
+  if (port === 0) {
+    await exited;
+    throw new Error(`millrace ended before it was ready: ${log}`);
+  }
   const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
     child.kill(signal);
     await exited;
@@ -51,6 +72,8 @@ export async function startMillrace(
     port,
     http,
     dataDir,
+    log: () => log,
+    exited,
     async query(sql) {
       const client = await MysqlClient.connect({
         host: '127.0.0.1',

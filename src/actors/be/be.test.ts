@@ -128,14 +128,14 @@ function answerAsFe(): void {
     hellos += 1;
     return { fe, clusterId: 'c', knowsPromise: true, ...hello };
   });
-  bus.respond('fe.register', (body) => {
+  bus.respond('fe.*.register', (body) => {
     const request = body as RegisterRequest;
     registrations.push(request);
     const outcomes = settled(request.inDoubt.map(({ txnId }) => txnId));
     return { fe: answering, outcomes, drop: [], damaged: [], beatMs: 200 };
   });
-  bus.respond('fe.beat', () => ({ fe, register: false, drop: [] }));
-  bus.respond('fe.ask', (body) => {
+  bus.respond('fe.*.beat', () => ({ fe, register: false, drop: [] }));
+  bus.respond('fe.*.ask', (body) => {
     asked += 1;
     return { fe: answering, outcomes: settled((body as { txnIds: number[] }).txnIds) };
   });

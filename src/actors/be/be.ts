@@ -16,6 +16,8 @@ import type { TabletStore } from '../../storage/tablet-store.types.ts';
 import {
   type AbortMessage,
   beSubject,
+  type ClaimReply,
+  type ClaimRequest,
   type FeStamp,
   type KafkaLookReply,
   type KafkaLookRequest,
@@ -135,6 +137,8 @@ export function createBeService(options: BeOptions): BeService {
       rejects: await store.rejects(request.txnId),
     }),
   );
+  verb('claim', async (request: ClaimRequest): Promise<ClaimReply> => registration.claim(request));
+  verb('ping', async () => ({ beId: store.beId }));
   verb('kafka-look', (request: KafkaLookRequest) => lookKafka(request));
   queries.respond((name, handler) => verb(name, handler));
 

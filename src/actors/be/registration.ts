@@ -9,6 +9,8 @@ import type {
   AskRequest,
   BeatReply,
   BeatRequest,
+  ClaimReply,
+  ClaimRequest,
   FeStamp,
   HelloReply,
   HelloRequest,
@@ -16,6 +18,7 @@ import type {
   RegisterReply,
   RegisterRequest,
 } from '../messages.ts';
+import { feSubject } from '../messages.ts';
 import type { BeOptions } from './be.ts';
 
 const TIMEOUT_MS = 5_000;
@@ -28,6 +31,9 @@ export class Registration {
   readonly #options: BeOptions;
   readonly #stop = new AbortController();
   registered = false;
+  /** The FE that claimed this BE, until it was asked. */
+  #claimant: string | null = null;
+  #wake = new AbortController();
 
   constructor(options: BeOptions) {
     this.#options = options;
@@ -38,6 +44,30 @@ export class Registration {
     return new Promise((resolve) => {
       void this.#run(resolve);
     });
+  }
+
+  /** I2: a later FE of the same journal is followed; one that lacks what this BE has seen is told so. */
+  claim({ claimant }: ClaimRequest): ClaimReply {
+    const { promise } = this.#options.store;
+    const { epoch, incarnation, seq } = claimant;
+    if (promise !== null && incarnation !== promise.incarnation) {
+      const name = `BE "${this.#options.name}"`;
+      if (epoch <= promise.epoch) {
+        return {
+          refused: `${name} follows the FE of epoch ${promise.epoch} (${promise.incarnation}), not the one of epoch ${epoch} (${incarnation}): another FE runs on a copy of this directory`,
+        };
+      }
+      if (seq < promise.feSeq) {
+        return {
+          refused: `${name} has seen entry ${promise.feSeq} of the FE's journal, which ended at ${seq}: it lost a tail, or is an older copy`,
+        };
+      }
+    }
+    if (!this.registered || incarnation !== promise?.incarnation) {
+      this.#claimant = incarnation;
+      this.#wake.abort();
+    }
+    return { refused: null };
   }
 
   stop(): void {
@@ -65,9 +95,15 @@ export class Registration {
         lastReason = reason;
       }
       this.registered = false;
-      await sleep(clock, waitMs, signal);
+      if (this.#claimant === null) await sleep(clock, waitMs, this.#waking());
       waitMs = Math.min(waitMs * 2, BACKOFF_MS_MAX);
     }
+  }
+
+  /** Ends a wait when this BE stops or is claimed. */
+  #waking(): AbortSignal {
+    if (this.#wake.signal.aborted) this.#wake = new AbortController();
+    return AbortSignal.any([this.#stop.signal, this.#wake.signal]);
   }
 
   #hello(): HelloRequest {
@@ -81,7 +117,10 @@ export class Registration {
     const timeout = { timeoutMs: TIMEOUT_MS, signal: this.#stop.signal };
     // The sequence that D4 compares is the one before the promise is written.
     const hello = this.#hello();
-    const reply = await bus.request<HelloReply>('fe.hello', hello, timeout);
+    const claimant = this.#claimant;
+    this.#claimant = null;
+    const subject = claimant === null ? 'fe.hello' : feSubject(claimant, 'hello');
+    const reply = await bus.request<HelloReply>(subject, hello, timeout);
     if (reply.refused !== undefined)
       throw new LoadError('REFUSED', `the FE refuses: ${reply.refused}`);
     const { promise } = store;
@@ -107,7 +146,8 @@ export class Registration {
       inDoubt: store.inDoubt(),
       tablets: store.tablets().map(({ tabletId, version }) => ({ tabletId, version })),
     };
-    const answer = await bus.request<RegisterReply>('fe.register', request, timeout);
+    const to = feSubject(fe.incarnation, 'register');
+    const answer = await bus.request<RegisterReply>(to, request, timeout);
     this.#promised(answer.fe);
     for (const { txnId, outcome } of answer.outcomes) await this.#settle(txnId, outcome);
     await store.dropTablets(answer.drop);
@@ -120,6 +160,10 @@ export class Registration {
     }
     await store.dropUnvoted();
     return answer.beatMs;
+  }
+
+  #promisedTo(verb: string): string {
+    return feSubject(this.#options.store.promise?.incarnation ?? 'none', verb);
   }
 
   /** I5: an FE that was replaced since the question may not decide for this BE. */
@@ -154,8 +198,8 @@ export class Registration {
     let lost = 0;
     let askAtMs = clock.now() + ASK_MS;
     while (!signal.aborted) {
-      await sleep(clock, beatMs, signal);
-      if (signal.aborted) return;
+      await sleep(clock, beatMs, this.#waking());
+      if (signal.aborted || this.#claimant !== null) return;
       const body: BeatRequest = {
         beId: store.beId,
         incarnation: store.incarnation,
@@ -163,7 +207,7 @@ export class Registration {
         beSeq: store.durableSeq,
       };
       try {
-        const reply = await bus.request<BeatReply>('fe.beat', body, {
+        const reply = await bus.request<BeatReply>(this.#promisedTo('beat'), body, {
           timeoutMs: TIMEOUT_MS,
           signal,
         });
@@ -172,7 +216,9 @@ export class Registration {
         store.sawFeSeq(reply.fe.seq);
       } catch (error) {
         lost += 1;
-        if (lost >= BEATS_LOST_MAX) throw error;
+        // That nobody answers is no silence: another FE may be there.
+        const isGone = error instanceof LoadError && error.code === 'BUS_NO_RESPONDER';
+        if (isGone || lost >= BEATS_LOST_MAX) throw error;
       }
       if (clock.now() >= askAtMs) {
         await this.#ask();
@@ -188,7 +234,9 @@ export class Registration {
     if (txnIds.length === 0) return;
     const body: AskRequest = { beId: store.beId, incarnation: store.incarnation, txnIds };
     try {
-      const reply = await bus.request<AskReply>('fe.ask', body, { timeoutMs: TIMEOUT_MS });
+      const reply = await bus.request<AskReply>(this.#promisedTo('ask'), body, {
+        timeoutMs: TIMEOUT_MS,
+      });
       this.#promised(reply.fe);
       for (const { txnId, outcome } of reply.outcomes) await this.#settle(txnId, outcome);
     } catch (error) {

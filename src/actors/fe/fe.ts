@@ -51,7 +51,10 @@ export async function openFe(options: FeOptions): Promise<Fe> {
   const { store, clusterId, bus, parts, clock, random, log } = options;
   const journal = await openJournal(store, 'fe/', feFold, { log });
   // D4 compares with what the disk gave, before this FE's own first entry.
-  const replayedSeq = new Map([...journal.durable.bes.values()].map((be) => [be.beId, be.seq]));
+  const replayed = {
+    feSeq: journal.durableSeq,
+    beSeq: new Map([...journal.durable.bes.values()].map((be) => [be.beId, be.seq])),
+  };
   if (journal.durable.clusterId === '') {
     journal.append({ type: 'cluster.created', clusterId, atMs: clock.now() });
   } else if (journal.durable.clusterId !== clusterId) {
@@ -80,15 +83,11 @@ export async function openFe(options: FeOptions): Promise<Fe> {
       seq: journal.durableSeq,
     }),
     append: async (...entries: FeEntry[]) => {
-      if (nodes.behind !== null) {
-        throw new LoadError('FE_BEHIND', nodes.behind, {
-          hint: 'this FE lost a tail of its journal and decides nothing; put the newest directory back',
-        });
-      }
+      nodes.assertDecides();
       await Promise.all(entries.map((entry) => journal.append(entry).durable));
     },
   };
-  const nodes: Nodes = new Nodes(core, bus, replayedSeq);
+  const nodes: Nodes = new Nodes(core, bus, replayed);
   const txns = new Txns(core, nodes);
   const queries = new Queries(core, nodes, txns, parts);
   const inserts = new Inserts(core, nodes, txns, queries, parts);
@@ -175,6 +174,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
   txns.recover();
   jobs.recover();
   await bus.ready();
+  void nodes.claim();
   log.write('info', 'FE is open', { epoch: journal.durable.epoch, seq: journal.durableSeq });
 
   const forget = () => {

@@ -35,6 +35,7 @@ export class Inserts {
 
   async run(request: InsertRequest, signal: AbortSignal): Promise<InsertResult> {
     const { clock, random, journal } = this.#core;
+    this.#nodes.assertDecides();
     const label = request.label ?? `insert_${randomUuid(random)}`;
     const table = journal.head.tables.get(request.tableId);
     if (table === undefined) throw new LoadError('TABLE_DROPPED', 'the table was dropped');

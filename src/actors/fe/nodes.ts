@@ -13,19 +13,22 @@ import type {
   AskRequest,
   BeatReply,
   BeatRequest,
+  ClaimReply,
+  ClaimRequest,
   HelloReply,
   HelloRequest,
   Outcome,
   RegisterReply,
   RegisterRequest,
 } from '../messages.ts';
-import { beSubject } from '../messages.ts';
+import { beSubject, feSubject } from '../messages.ts';
 import type { BackendView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 
 const BEAT_MS = 500;
 const LOST_MS = 3_000;
 const PROBE_MS = 60_000;
+const CLAIM_MS = 5_000;
 
 interface Node {
   readonly actor: Actor<typeof beNodeMachine>;
@@ -34,29 +37,54 @@ interface Node {
   name: string;
 }
 
+/** What the disk gave, before this FE's own first entry (D4). */
+export interface Replayed {
+  readonly feSeq: number;
+  readonly beSeq: ReadonlyMap<string, number>;
+}
+
 export class Nodes {
   readonly #core: FeCore;
   readonly #bus: Bus;
   readonly #nodes = new Map<string, Node>();
   readonly #subscriptions: Subscription[] = [];
   readonly #listeners = new Set<() => void>();
-  /** Sequences of the BEs as replayed at open, before this FE's first entry: what D4 compares with. */
-  readonly #replayedSeq: ReadonlyMap<string, number>;
+  readonly #replayed: Replayed;
   /** Transactions that are prepared or queued now: `undecided` to whoever asks (C2). */
   readonly live = new Set<number>();
   /** Why this FE may not decide (D4), or null. */
   behind: string | null = null;
 
-  constructor(core: FeCore, bus: Bus, replayedSeq: ReadonlyMap<string, number>) {
+  constructor(core: FeCore, bus: Bus, replayed: Replayed) {
     this.#core = core;
     this.#bus = bus;
-    this.#replayedSeq = replayedSeq;
+    this.#replayed = replayed;
+    const mine = (verb: string) => feSubject(core.stamp().incarnation, verb);
     this.#subscriptions.push(
       bus.respond('fe.hello', (body) => this.#hello(body as HelloRequest)),
-      bus.respond('fe.register', (body) => this.#register(body as RegisterRequest)),
-      bus.respond('fe.beat', (body) => this.#beat(body as BeatRequest)),
-      bus.respond('fe.ask', (body) => this.#ask(body as AskRequest)),
+      bus.respond(mine('hello'), (body) => this.#hello(body as HelloRequest)),
+      bus.respond(mine('register'), (body) => this.#register(body as RegisterRequest)),
+      bus.respond(mine('beat'), (body) => this.#beat(body as BeatRequest)),
+      bus.respond(mine('ask'), (body) => this.#ask(body as AskRequest)),
     );
+  }
+
+  /** Tells the BEs of the journal that this FE is there; one that follows another FE, or knows more, refuses it (I2). */
+  async claim(): Promise<void> {
+    const known = [...this.#core.journal.durable.bes.values()].filter((be) => !be.dropped);
+    await Promise.all(known.map((be) => this.#claimOne(be.beId)));
+  }
+
+  async #claimOne(beId: string): Promise<void> {
+    const { journal, stamp } = this.#core;
+    const incarnation = journal.durable.bes.get(beId)?.incarnation;
+    if (incarnation === undefined) return;
+    const request: ClaimRequest = { claimant: { ...stamp(), seq: this.#replayed.feSeq } };
+    const subject = beSubject(beId, incarnation, 'claim');
+    const reply = await this.#bus
+      .request<ClaimReply>(subject, request, { timeoutMs: CLAIM_MS })
+      .catch(() => null); // Gone, or restarted: it says hello by itself.
+    if (reply !== null && reply.refused !== null) this.#refuse(beId, reply.refused);
   }
 
   /** Called when a BE came, went, or freed a slot. */
@@ -136,23 +164,58 @@ export class Nodes {
     for (const listener of this.#listeners) listener();
   }
 
-  #hello(request: HelloRequest): HelloReply {
+  async #hello(request: HelloRequest): Promise<HelloReply> {
     const { journal, stamp, clusterId } = this.#core;
+    const twin = await this.#twinOf(request);
+    if (twin !== null) return { fe: stamp(), clusterId, knowsPromise: true, refused: twin };
     const { promise } = request;
     const be = journal.durable.bes.get(request.beId);
     const reply = { fe: stamp(), clusterId };
     if (be?.dropped) return { ...reply, knowsPromise: true, refused: 'this BE was dropped' };
     const knowsPromise =
       promise === null || journal.durable.epochs[promise.epoch] === promise.incarnation;
-    if (knowsPromise && promise !== null && promise.feSeq > journal.durableSeq) {
-      this.behind = `BE "${request.name}" has seen entry ${promise.feSeq} of this FE, whose journal ends at ${journal.durableSeq}`;
-      this.#core.log.write('error', 'this FE lost a tail of its journal and decides nothing', {
-        beId: request.beId,
-        reason: this.behind,
-      });
-      return { ...reply, knowsPromise: true, refused: this.behind };
+    // What was seen of an earlier FE is compared with what the disk gave: this FE's own entries stand in for none of it.
+    const isOwn = promise?.incarnation === journal.durable.incarnation;
+    const endSeq = isOwn ? journal.durableSeq : this.#replayed.feSeq;
+    if (knowsPromise && promise !== null && promise.feSeq > endSeq) {
+      const reason = `BE "${request.name}" has seen entry ${promise.feSeq} of this FE, whose journal ended at ${endSeq}: it lost a tail, or is an older copy`;
+      this.#refuse(request.beId, reason);
+      return { ...reply, knowsPromise: true, refused: reason };
+    }
+    // I2. A BE that was ours follows another FE now: of the two, that one decides.
+    if (!knowsPromise && be !== undefined) {
+      const reason = `BE "${request.name}" promised itself to epoch ${promise?.epoch} (${promise?.incarnation}), which this FE of epoch ${journal.durable.epoch} (${journal.durable.incarnation}) never had: another FE runs on a copy of this directory`;
+      this.#refuse(request.beId, reason);
     }
     return { ...reply, knowsPromise };
+  }
+
+  /** Throws FE_BEHIND once this FE is known to be a copy, or to have lost a tail. */
+  assertDecides(): void {
+    if (this.behind === null) return;
+    throw new LoadError('FE_BEHIND', this.behind, {
+      hint: 'this FE decides nothing: stop it, and go on with the newest directory alone',
+    });
+  }
+
+  #refuse(beId: string, reason: string): void {
+    if (this.behind === null) {
+      this.#core.log.write('error', 'this FE decides nothing any more', { beId, reason });
+    }
+    this.behind = reason;
+  }
+
+  /** A directory of a BE that was copied: the process that has the identity already keeps it. */
+  async #twinOf({ beId, incarnation, name }: HelloRequest): Promise<string | null> {
+    const snapshot = this.#nodes.get(beId)?.actor.getSnapshot();
+    if (snapshot?.value !== 'alive' || snapshot.context.incarnation === incarnation) return null;
+    const other = { beId, incarnation: snapshot.context.incarnation ?? '' };
+    const isThere = await this.request(other, 'ping', {}, { timeoutMs: PROBE_MS }).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return null;
+    return `another process with the identity of BE "${name}" (${beId}) is alive: two run on copies of one directory`;
   }
 
   async #register(request: RegisterRequest): Promise<RegisterReply> {
@@ -203,7 +266,8 @@ export class Nodes {
   /** D4: an older copy of a BE's directory, or a lost tail. */
   #behindFacts(request: RegisterRequest): { tabletId: number; reason: string }[] {
     const { durable } = this.#core.journal;
-    const expected = this.#replayedSeq.get(request.beId) ?? durable.bes.get(request.beId)?.seq ?? 0;
+    const expected =
+      this.#replayed.beSeq.get(request.beId) ?? durable.bes.get(request.beId)?.seq ?? 0;
     const held = new Map(request.tablets.map((tablet) => [tablet.tabletId, tablet.version]));
     const damaged: { tabletId: number; reason: string }[] = [];
     for (const tablet of durable.tablets.values()) {
@@ -274,6 +338,8 @@ export class Nodes {
       if (value === before) return;
       before = value;
       this.#core.log.write('info', 'BE changed', { beId, state: value });
+      // Silent for us, but perhaps there for another FE.
+      if (value === 'lost') void this.#claimOne(beId);
       this.#changed();
     });
     actor.start();
@@ -304,6 +370,7 @@ export class Nodes {
         signal,
       });
     } catch (error) {
+      if (error instanceof LoadError && error.code === 'EPOCH_STALE') void this.#claimOne(to.beId);
       if (gone.signal.aborted) {
         throw new LoadError('BE_LOST', `BE "${to.beId}" was lost during ${verb}`, {
           transient: true,

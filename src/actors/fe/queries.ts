@@ -53,6 +53,7 @@ export class Queries {
     context: EvalContext,
     signal: AbortSignal,
   ): Promise<FeQueryResult> {
+    this.#nodes.assertDecides();
     for (let tries = 1; ; tries++) {
       try {
         return await this.#run(select, tables, context, signal);
