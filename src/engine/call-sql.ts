@@ -81,7 +81,7 @@ function special(
     case 'from_unixtime': {
       const seconds = as(0, 'int');
       const format = call.args[1] ?? { kind: 'string', value: '%Y-%m-%d %H:%i:%s' };
-      const made = dateTextSql(localSql(seconds, context.timezone), format);
+      const made = dateTextSql(localSql(seconds, context.timezone), format, true);
       return {
         sql: `CASE WHEN ${seconds} BETWEEN 0 AND ${UNIX_MAX} THEN ${made} END`,
         cat: 'text',

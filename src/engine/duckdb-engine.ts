@@ -24,7 +24,7 @@ export interface DuckDbEngineOptions {
   /** Where parts lie: with `tempDir` all that the instances may touch. */
   readonly partDirs: readonly string[];
   readonly clock?: Clock;
-  /** Of rows that all open parts together hold before they move into DuckDB's memory (default 128 MiB). */
+  /** Of rows that all open parts together hold before they move into DuckDB's memory (default 64 MiB). */
   readonly heldBytesMax?: number;
   /** Results that may be open at a time (default 16); who comes later waits. */
   readonly resultsMax?: number;
@@ -36,7 +36,7 @@ export interface DuckDbEngineOptions {
 /** Well below the threads of libuv, which every BE of the process shares (T3). */
 const RUNNING_MAX = 4;
 const LOAD_MEMORY_MB_MAX = 512;
-const HELD_BYTES_MAX = 128 * 1024 * 1024;
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
 const INTERRUPT_AGAIN_MS = 20;
 
 export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<T.Engine> {

@@ -3,6 +3,7 @@ import type { ColumnBatch } from '../../base/column-batch.ts';
 import { LoadError } from '../../base/errors.ts';
 import { type SqlType, VARCHAR } from '../../base/sql-type.ts';
 import type { TransformReject } from '../../engine/engine.types.ts';
+import { concatBatches } from '../../formats/column-builder.ts';
 import { decodeBatch } from '../../formats/column-codec.ts';
 import type { StoredReject } from '../../storage/tablet-store.types.ts';
 import { readBytesRef } from '../bytes-ref.ts';
@@ -13,6 +14,8 @@ import type { BeQueries } from './queries.ts';
 import { Stager } from './stage.ts';
 
 const REJECTS_MAX = 50;
+const GATHER_ROWS = 65_536;
+const GATHER_BYTES = 8 * 1024 * 1024;
 
 interface Rows {
   readonly types: readonly SqlType[];
@@ -45,7 +48,7 @@ export async function runInsert(
     const rows = await openRows(context, queries, source);
     try {
       const conversion = new InsertConversion(engine, transform, source.names, rows.types);
-      for await (const batch of rows.batches) {
+      for await (const batch of ahead(gathered(rows.batches))) {
         const converted = await conversion.run(batch, stopping);
         counts.coerced += converted.coerced;
         counts.filtered += converted.rejected;
@@ -105,6 +108,49 @@ async function openRows(
   }
   const types = result.columns.map(({ type }) => type);
   return { types, batches: result.batches, close: () => result.close() };
+}
+
+/** A result comes in small pieces; what is done with each costs by the piece. */
+async function* gathered(batches: AsyncIterable<ColumnBatch>): AsyncGenerator<ColumnBatch, void> {
+  let held: ColumnBatch[] = [];
+  let rows = 0;
+  let bytes = 0;
+  for await (const batch of batches) {
+    held.push(batch);
+    rows += batch.rows;
+    bytes += batchBytes(batch);
+    if (rows < GATHER_ROWS && bytes < GATHER_BYTES) continue;
+    yield concatBatches(held);
+    held = [];
+    rows = 0;
+    bytes = 0;
+  }
+  if (held.length > 0) yield concatBatches(held);
+}
+
+/** The next piece is made while this one is stored. */
+async function* ahead(
+  batches: AsyncGenerator<ColumnBatch, void>,
+): AsyncGenerator<ColumnBatch, void> {
+  let next = batches.next();
+  try {
+    for (;;) {
+      const { done, value } = await next;
+      if (done === true || value === undefined) return;
+      next = batches.next();
+      next.catch(() => undefined);
+      yield value;
+    }
+  } finally {
+    await next.catch(() => undefined);
+    await batches.return();
+  }
+}
+
+function batchBytes({ columns }: ColumnBatch): number {
+  return columns.reduce((sum, column) => {
+    return sum + (column.kind === 'bytes' ? column.data.length : column.values.byteLength);
+  }, 0);
 }
 
 async function* once(batch: ColumnBatch): AsyncGenerator<ColumnBatch, void> {
