@@ -66,6 +66,8 @@ export interface HelloReply {
   readonly knowsPromise: boolean;
   /** The FE refuses this BE, e.g. dropped, or itself behind: why. */
   readonly refused?: string;
+  /** A user took the loss of what this BE has seen and the FE has not (`--accept-loss`): the loss is journaled. */
+  readonly lossAccepted?: boolean;
 }
 
 /** Sent once the promise is durable. */

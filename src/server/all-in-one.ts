@@ -6,6 +6,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { openFe } from '../actors/fe/fe.ts';
 import { feRoutes } from '../actors/fe/http-routes.ts';
+import { BEHIND_HINT } from '../actors/fe/nodes.ts';
 import { createSessionHost } from '../actors/fe/session.ts';
 import { systemClock } from '../base/clock.ts';
 import { fromErrorData, LoadError } from '../base/errors.ts';
@@ -30,6 +31,8 @@ export interface StartOptions {
   readonly mysqlPort: number;
   readonly httpPort: number;
   readonly natsUrl: string | null;
+  /** PROTOCOL.md D4. */
+  readonly acceptLoss: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -87,6 +90,7 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
       log,
       httpAddress: () => `http://${options.host}:${httpPort}`,
       download,
+      acceptLoss: options.acceptLoss,
     });
     closers.push(() => fe.close());
     void fe.failed.then(fail);
@@ -111,7 +115,15 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
     });
     closers.push(() => Promise.all(workers.map((worker) => worker.close())));
     // With NATS the BEs register when it can be reached; statements that need none are answered before.
-    if (options.natsUrl === null) await Promise.all(workers.map((worker) => worker.ready));
+    if (options.natsUrl === null) {
+      const states = await Promise.all(
+        workers.map(({ ready, refused }) => Promise.race([ready, refused])),
+      );
+      const refusal = fe.refusal();
+      if (refusal !== null) throw new LoadError('FE_BEHIND', refusal, { hint: BEHIND_HINT });
+      for (const state of states)
+        if (state !== null) log.write('warn', 'a BE is refused', { reason: state });
+    }
 
     const http = createHttpServer({
       host: options.host,
@@ -149,7 +161,12 @@ function startWorker(
   workerData: BeWorkerData,
   transferList: ReturnType<typeof linkTransfers>,
   fail: (error: Error) => void,
-): { readonly ready: Promise<void>; close(): Promise<void> } {
+): {
+  readonly ready: Promise<null>;
+  /** The first reason for which the BE is not taken. */
+  readonly refused: Promise<string>;
+  close(): Promise<void>;
+} {
   const worker = new Worker(
     new URL(import.meta.url.endsWith('.ts') ? './be-worker.ts' : './be-worker.js', import.meta.url),
     {
@@ -159,9 +176,14 @@ function startWorker(
     },
   );
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  const ready = new Promise<void>((resolve, reject) => {
+  let refuse: (reason: string) => void = () => {};
+  const refused = new Promise<string>((resolve) => {
+    refuse = resolve;
+  });
+  const ready = new Promise<null>((resolve, reject) => {
     worker.on('message', (message: BeWorkerMessage) => {
-      if (message.type === 'ready') resolve();
+      if (message.type === 'ready') resolve(null);
+      if (message.type === 'refused') refuse(message.reason);
       if (message.type === 'failed') {
         const error = fromErrorData(message.error);
         reject(error);
@@ -176,6 +198,7 @@ function startWorker(
   ready.catch(() => {});
   return {
     ready,
+    refused,
     async close() {
       worker.postMessage({ type: 'close' });
       const late = new Promise<'late'>((resolve) => {

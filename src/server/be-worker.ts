@@ -32,6 +32,8 @@ export interface BeWorkerData {
 export type BeWorkerMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'closed' }
+  /** The FE does not take this BE: it goes on asking. */
+  | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'failed'; readonly error: ReturnType<typeof toErrorData> };
 
 const port = parentPort;
@@ -77,6 +79,7 @@ try {
     clock: systemClock,
     random: systemRandom,
     log,
+    onRefused: (reason) => post({ type: 'refused', reason }),
   });
   void service.failed.then((error) => post({ type: 'failed', error: toErrorData(error) }));
   port.on('message', (message: { type: string }) => {
@@ -97,4 +100,7 @@ try {
   post({ type: 'ready' });
 } catch (error) {
   post({ type: 'failed', error: toErrorData(error) });
+  // Nothing runs yet, and nobody would answer `close`: the thread ends with what it opened.
+  port.close();
+  process.exit(1);
 }

@@ -8,7 +8,7 @@ import { runSqlClient } from './sql-client.ts';
 
 const USAGE = `usage:
   millrace start [--data DIR] [--be N] [--host ADDRESS] [--mysql-port 9030] [--http-port 8030] [--nats URL]
-                 [--log-level error|warn|info|debug]
+                 [--accept-loss] [--log-level error|warn|info|debug]
   millrace sql   [--host ADDRESS] [--port 9030] [--user root] [--password P] [--database DB] [-e "…"]
 `;
 
@@ -34,6 +34,7 @@ export function readStartOptions(args: readonly string[]): StartOptions {
       'mysql-port': { type: 'string', default: '9030' },
       'http-port': { type: 'string', default: '8030' },
       nats: { type: 'string' },
+      'accept-loss': { type: 'boolean', default: false },
       'log-level': { type: 'string', default: 'warn' },
     },
   });
@@ -50,6 +51,7 @@ export function readStartOptions(args: readonly string[]): StartOptions {
     mysqlPort: whole('mysql-port', values['mysql-port'], 0, 65_535),
     httpPort: whole('http-port', values['http-port'], 0, 65_535),
     natsUrl: values.nats ?? null,
+    acceptLoss: values['accept-loss'],
     logLevel,
   };
 }

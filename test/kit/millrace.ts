@@ -1,6 +1,6 @@
 /** A real `millrace start` in a process of its own, for tests through the MySQL port. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -18,6 +18,8 @@ export interface Millrace {
   /** The rows of the last result, by column name. */
   query(sql: string): Promise<Record<string, string | null>[]>;
   kill(): Promise<void>;
+  /** Asks it to stop, and keeps its data. */
+  end(): Promise<void>;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
 }
@@ -28,8 +30,15 @@ export interface StartOptions {
   readonly dataDir?: string;
   readonly be?: number;
   readonly args?: readonly string[];
+  /** A command that runs it, e.g. strace with its options. */
+  readonly under?: readonly string[];
   /** Its error stream is not shown, for tests that expect it to complain. */
   readonly quiet?: boolean;
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text.split(' ').filter(Boolean).map(Number);
 }
 
 /** Rejects with what the process said when it ends before it is ready. */
@@ -37,9 +46,11 @@ export async function startMillrace(options: StartOptions = {}): Promise<Millrac
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'millrace-test-')));
   const main = new URL('../../src/server/main.ts', import.meta.url).pathname;
   const be = String(options.be ?? 3);
+  const [command = process.execPath, ...before] = [...(options.under ?? []), process.execPath];
   const child: ChildProcess = spawn(
-    process.execPath,
+    command,
     [
+      ...before,
       ...[main, 'start', '--data', dataDir, '--be', be, '--mysql-port', '0', '--http-port', '0'],
       ...(options.args ?? []),
     ],
@@ -65,7 +76,11 @@ export async function startMillrace(options: StartOptions = {}): Promise<Millrac
     throw new Error(`millrace ended before it was ready: ${log}`);
   }
   const end = async (signal: 'SIGKILL' | 'SIGTERM') => {
-    child.kill(signal);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    // A command around it may keep signals to itself: they go to the process within.
+    const [pid = child.pid] =
+      options.under === undefined ? [] : await childrenOf(child.pid as number);
+    process.kill(pid as number, signal);
     await exited;
   };
   return {
@@ -97,6 +112,7 @@ export async function startMillrace(options: StartOptions = {}): Promise<Millrac
       }
     },
     kill: () => end('SIGKILL'),
+    end: () => end('SIGTERM'),
     async stop() {
       await end('SIGTERM');
       await rm(dataDir, { recursive: true, force: true });

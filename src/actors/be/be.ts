@@ -43,6 +43,8 @@ export interface BeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** The FE refuses this BE, or this BE the FE: why. Called again for another reason. */
+  readonly onRefused?: (reason: string) => void;
 }
 
 export interface BeService {

@@ -92,12 +92,17 @@ export class Registration {
       } catch (error) {
         const reason = toErrorData(error).message;
         if (reason !== lastReason) log.write('warn', 'not registered', { reason });
+        if (error instanceof LoadError && error.code === 'REFUSED') this.#refused(reason);
         lastReason = reason;
       }
       this.registered = false;
       if (this.#claimant === null) await sleep(clock, waitMs, this.#waking());
       waitMs = Math.min(waitMs * 2, BACKOFF_MS_MAX);
     }
+  }
+
+  #refused(reason: string): void {
+    this.#options.onRefused?.(reason);
   }
 
   /** Ends a wait when this BE stops or is claimed. */
@@ -125,15 +130,15 @@ export class Registration {
       throw new LoadError('REFUSED', `the FE refuses: ${reply.refused}`);
     const { promise } = store;
     const { fe } = reply;
-    if (!reply.knowsPromise) {
+    if (!reply.knowsPromise && reply.lossAccepted !== true) {
       throw new LoadError(
-        'FE_FOREIGN',
+        'REFUSED',
         `this BE promised itself to epoch ${promise?.epoch} (${promise?.incarnation}), which the FE of epoch ${fe.epoch} (${fe.incarnation}) never had: two FEs run on copies of one directory`,
       );
     }
-    if (promise !== null && fe.seq < promise.feSeq) {
+    if (promise !== null && fe.seq < promise.feSeq && reply.lossAccepted !== true) {
       throw new LoadError(
-        'FE_BEHIND',
+        'REFUSED',
         `the FE's journal ends at ${fe.seq}, this BE has seen ${promise.feSeq}`,
       );
     }

@@ -40,10 +40,14 @@ export interface FeOptions {
   /** For the URLs of error logs; known once the HTTP port listens. */
   readonly httpAddress: () => string;
   readonly download: Download;
+  /** D4: takes the loss of entries that a BE has seen and this journal has not. Default false: refuse to decide. */
+  readonly acceptLoss?: boolean;
 }
 
 export interface Fe extends FeKernel {
   readonly failed: Promise<Error>;
+  /** Why this FE decides nothing: it lost a tail, or another one took its BEs. */
+  refusal(): string | null;
   close(): Promise<void>;
 }
 
@@ -87,7 +91,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
       await Promise.all(entries.map((entry) => journal.append(entry).durable));
     },
   };
-  const nodes: Nodes = new Nodes(core, bus, replayed);
+  const nodes: Nodes = new Nodes(core, bus, replayed, options.acceptLoss ?? false);
   const txns = new Txns(core, nodes);
   const queries = new Queries(core, nodes, txns, parts);
   const inserts = new Inserts(core, nodes, txns, queries, parts);
@@ -191,6 +195,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
 
   return Object.assign(kernel, {
     failed: journal.failed,
+    refusal: () => nodes.behind,
     async close() {
       clock.clearTimeout(housekeeping);
       jobs.close();

@@ -24,11 +24,14 @@ import type {
 import { beSubject, feSubject } from '../messages.ts';
 import type { BackendView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
+import type { FeEntry } from './fe-facts.ts';
 
 const BEAT_MS = 500;
 const LOST_MS = 3_000;
 const PROBE_MS = 60_000;
 const CLAIM_MS = 5_000;
+export const BEHIND_HINT =
+  'this FE decides nothing: stop it, and go on with the newest directory alone; where there is no newer one, start with --accept-loss gives up what is missing';
 
 interface Node {
   readonly actor: Actor<typeof beNodeMachine>;
@@ -50,13 +53,15 @@ export class Nodes {
   readonly #subscriptions: Subscription[] = [];
   readonly #listeners = new Set<() => void>();
   readonly #replayed: Replayed;
+  readonly #acceptLoss: boolean;
   /** Transactions that are prepared or queued now: `undecided` to whoever asks (C2). */
   readonly live = new Set<number>();
   /** Why this FE may not decide (D4), or null. */
   behind: string | null = null;
 
-  constructor(core: FeCore, bus: Bus, replayed: Replayed) {
+  constructor(core: FeCore, bus: Bus, replayed: Replayed, acceptLoss: boolean) {
     this.#core = core;
+    this.#acceptLoss = acceptLoss;
     this.#bus = bus;
     this.#replayed = replayed;
     const mine = (verb: string) => feSubject(core.stamp().incarnation, verb);
@@ -177,7 +182,12 @@ export class Nodes {
     // What was seen of an earlier FE is compared with what the disk gave: this FE's own entries stand in for none of it.
     const isOwn = promise?.incarnation === journal.durable.incarnation;
     const endSeq = isOwn ? journal.durableSeq : this.#replayed.feSeq;
-    if (knowsPromise && promise !== null && promise.feSeq > endSeq) {
+    const isBehind = knowsPromise && promise !== null && promise.feSeq > endSeq;
+    if (promise !== null && this.#acceptLoss && (isBehind || !knowsPromise)) {
+      await this.#takeLoss(request.name, promise);
+      return { fe: stamp(), clusterId, knowsPromise, lossAccepted: true };
+    }
+    if (isBehind) {
       const reason = `BE "${request.name}" has seen entry ${promise.feSeq} of this FE, whose journal ended at ${endSeq}: it lost a tail, or is an older copy`;
       this.#refuse(request.beId, reason);
       return { ...reply, knowsPromise: true, refused: reason };
@@ -190,11 +200,33 @@ export class Nodes {
     return { ...reply, knowsPromise };
   }
 
+  /** D4: what was lost becomes a fact, and the epoch rises above the promise; versions are compared when the BE registers. */
+  async #takeLoss(
+    name: string,
+    promise: { readonly epoch: number; readonly incarnation: string; readonly feSeq: number },
+  ): Promise<void> {
+    const { journal, clock, log } = this.#core;
+    const { epoch, incarnation } = journal.durable;
+    const atMs = clock.now();
+    log.write('error', 'a loss is accepted', {
+      be: name,
+      epoch: promise.epoch,
+      seq: promise.feSeq,
+    });
+    const entries: FeEntry[] = [
+      { type: 'loss.accepted', epoch: promise.epoch, upToSeq: promise.feSeq, atMs },
+    ];
+    if (promise.epoch > epoch || (promise.epoch === epoch && promise.incarnation !== incarnation)) {
+      entries.push({ type: 'epoch.opened', epoch: promise.epoch + 1, incarnation, atMs });
+    }
+    await this.#core.append(...entries);
+  }
+
   /** Throws FE_BEHIND once this FE is known to be a copy, or to have lost a tail. */
   assertDecides(): void {
     if (this.behind === null) return;
     throw new LoadError('FE_BEHIND', this.behind, {
-      hint: 'this FE decides nothing: stop it, and go on with the newest directory alone',
+      hint: BEHIND_HINT,
     });
   }
 
@@ -273,7 +305,10 @@ export class Nodes {
     for (const tablet of durable.tablets.values()) {
       if (tablet.beId !== request.beId || tablet.damaged !== null) continue;
       const found = held.get(tablet.tabletId) ?? 1;
-      if (tablet.visible > found) {
+      if (found > tablet.committed) {
+        const reason = `BE "${request.name}" holds version ${found} of tablet ${tablet.tabletId}, the FE's journal ends at version ${tablet.committed}`;
+        damaged.push({ tabletId: tablet.tabletId, reason });
+      } else if (tablet.visible > found) {
         const reason = `BE "${request.name}" holds version ${found} of tablet ${tablet.tabletId}, version ${tablet.visible} was visible (its journal ends at ${request.beSeq}, ${expected} was seen)`;
         damaged.push({ tabletId: tablet.tabletId, reason });
       }
