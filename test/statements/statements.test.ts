@@ -188,3 +188,33 @@ describe('the server', () => {
     expect(await rejected('SELECT\n FROM WHERE')).toMatch(/line 2.*column 2|line 2, column 2/);
   });
 });
+
+it('ADMIN DROP BACKEND: what only that BE held is damaged, the rest goes on', async () => {
+  const first = await startMillrace({ be: 2 });
+  await first.query(
+    'CREATE DATABASE d; CREATE TABLE d.a (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1; CREATE TABLE d.b (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1; CREATE TABLE d.c (k INT) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 2',
+  );
+  await first.query(
+    'INSERT INTO d.a VALUES (1); INSERT INTO d.b VALUES (1); INSERT INTO d.c VALUES (1), (2)',
+  );
+  await expect(first.query('ADMIN DROP BACKEND "be-2"')).rejects.toThrow(/is alive/);
+  await expect(first.query('ADMIN DROP BACKEND "be-9"')).rejects.toThrow(/does not exist/);
+  await first.end();
+  const second = await startMillrace({ be: 1, dataDir: first.dataDir });
+  const read = (table: string) =>
+    second.query(`SELECT count(*) AS n FROM d.${table}`).then(
+      ([row]) => row?.n,
+      (error: Error) => error.message,
+    );
+  expect(await read('c')).toMatch(/cannot be read now: BE "be-2" .* is not alive/);
+  await second.query('ADMIN DROP BACKEND "be-2"');
+  expect(await read('c')).toMatch(/damaged tablet \d+: its BE was dropped/);
+  // The two tables of one bucket lie on one BE each, or both on one: what is not damaged is read.
+  const tables = await Promise.all(['a', 'b'].map(read));
+  for (const found of tables) expect(found).toMatch(/^1$|its BE was dropped/);
+  await second.query('TRUNCATE TABLE d.c');
+  expect(await read('c')).toBe('0');
+  await second.query('INSERT INTO d.c VALUES (1), (2)');
+  expect(await read('c')).toBe('2');
+  await second.stop();
+});

@@ -18,6 +18,7 @@ import { type EvalScope, evalExpr, type Value } from '../../sql/eval.ts';
 import { countParameters, parseStatements } from '../../sql/parser.ts';
 import { printSelect } from '../../sql/printer.ts';
 import { resolveSelect, tablesOf } from '../../sql/resolve.ts';
+import { dropBackend } from '../../sql/statements/backends.ts';
 import { runDdl } from '../../sql/statements/ddl.ts';
 import { createFile, dropFile } from '../../sql/statements/files.ts';
 import { checkPrivileges } from '../../sql/statements/privileges.ts';
@@ -222,6 +223,9 @@ class FeSession implements Session {
         return OK;
       case 'dropFile':
         await dropFile(kernel, statement, this.#dbId(statement.db));
+        return OK;
+      case 'adminDropBackend':
+        await dropBackend(kernel, statement.backend);
         return OK;
       case 'adminSetConfig': {
         const atMs = kernel.clock.now();

@@ -70,8 +70,20 @@ export async function runDdl(
     }
     case 'truncateTable': {
       const { fact } = tableOf(head, statement.table, db);
+      // What a dropped BE held is made anew where a BE is.
+      const alive = kernel.backends().filter((be) => be.alive);
+      const isDropped = (beId: string) => head.bes.get(beId)?.dropped ?? true;
+      if (alive.length === 0 && fact.tablets.some(({ beId }) => isDropped(beId))) {
+        throw new LoadError('NO_BACKEND', 'no BE is alive to keep the tablets', {
+          transient: true,
+        });
+      }
       const first = kernel.nextId(fact.buckets);
-      const tablets = fact.tablets.map((tablet, i) => ({ ...tablet, tabletId: first + i }));
+      const tablets = fact.tablets.map((tablet, i) => ({
+        ...tablet,
+        tabletId: first + i,
+        beId: isDropped(tablet.beId) ? (alive[i % alive.length]?.beId ?? tablet.beId) : tablet.beId,
+      }));
       await kernel.append({ type: 'table.truncated', tableId: fact.tableId, tablets, atMs });
     }
   }
