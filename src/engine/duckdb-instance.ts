@@ -109,7 +109,19 @@ export function engineError(error: unknown): unknown {
       sqlState: '70100',
       cause: error,
     });
-  return new LoadError('ENGINE_ERROR', error.message.split('\n')[0] ?? 'engine error', {
-    cause: error,
-  });
+  const message = messageOf(error);
+  if (/out of memory|could not allocate|failed to (allocate|pin)/i.test(message))
+    return new LoadError('ENGINE_MEMORY', `the statement needs more memory: ${message}`, {
+      hint: 'ask for less at once, or give the process more memory',
+      transient: true,
+      cause: error,
+    });
+  return new LoadError('ENGINE_ERROR', message, { cause: error });
+}
+
+/** Its first line says what happened; some come as JSON with the message inside. */
+function messageOf(error: Error): string {
+  const inner = /"exception_message":"((?:[^"\\]|\\.)*)"/.exec(error.message)?.[1];
+  const whole = inner?.replaceAll('\\n', '\n').replaceAll('\\"', '"') ?? error.message;
+  return whole.split('\n')[0] ?? 'engine error';
 }

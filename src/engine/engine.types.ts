@@ -64,6 +64,8 @@ export interface TransformOutput {
   readonly rejects: readonly TransformReject[];
   /** … of so many. Every rejected input row, once. */
   readonly rejected: number;
+  /** Values of source fields that did not convert and became NULL; absent: none. */
+  readonly coerced?: number;
 }
 
 /** Rows of one part that belong to one tablet. */

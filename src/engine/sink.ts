@@ -6,7 +6,7 @@ import { bigAt, takeRows } from '../formats/column-builder.ts';
 import { valueText } from '../formats/value-text.ts';
 import type { TransformOutput, TransformReject } from './engine.types.ts';
 
-const REJECT_TEXTS = 50;
+export const REJECT_TEXTS = 50;
 
 export function checkSink(
   schema: TableSchema,

@@ -14,9 +14,10 @@ import { formOf, type NamedColumn } from './duckdb-types.ts';
 import type { ColumnSource, TransformOutput, TransformPlan } from './engine.types.ts';
 import { conditionSql, typedSql } from './expr-sql.ts';
 import { localText } from './local-time.ts';
+import { checkReader, type Read } from './reader-check.ts';
 import { readColumns } from './result-read.ts';
 import type { RowSource } from './row-source.ts';
-import { checkSink } from './sink.ts';
+import { checkSink, REJECT_TEXTS } from './sink.ts';
 import type { Statements } from './statements.ts';
 import type { Typed } from './translate.types.ts';
 
@@ -52,9 +53,23 @@ export class Transformer {
     input: ColumnBatch,
     signal?: AbortSignal,
   ): Promise<TransformOutput> {
+    const given = plan.sources.map((source, i) => givenColumn(plan, source, i, input));
+    const read = checkReader(plan, input, given);
+    const output = await this.#transform(plan, read, signal);
+    return {
+      ...output,
+      coerced: read.coerced,
+      rejects: [...read.rejects, ...output.rejects].slice(0, REJECT_TEXTS),
+      rejected: read.rejected + output.rejected,
+    };
+  }
+
+  async #transform(
+    plan: TransformPlan,
+    { input, given, rows: all }: Read,
+    signal: AbortSignal | undefined,
+  ): Promise<TransformOutput> {
     const { schema, sources } = plan;
-    const given = sources.map((source, i) => givenColumn(plan, source, i, input));
-    const all = allRows(input.rows);
     const asked = sources.some(({ kind }) => kind === 'expr') || plan.where !== undefined;
     if (!asked || input.rows === 0) {
       const columns = given.map(
@@ -68,9 +83,10 @@ export class Transformer {
     const columns = given.map((column) => column ?? made[at++]!);
     const batch = { rows: input.rows, columns };
     if (plan.where === undefined) return checkSink(schema, batch, all, 0);
-    const rows = chosenRows(made[at], input.rows);
-    if (rows.length === input.rows) return checkSink(schema, batch, all, 0);
-    return checkSink(schema, takeRows(batch, rows), rows, input.rows - rows.length);
+    const chosen = chosenRows(made[at], input.rows);
+    if (chosen.length === input.rows) return checkSink(schema, batch, all, 0);
+    const rows = chosen.map((row) => all[row]!);
+    return checkSink(schema, takeRows(batch, chosen), rows, input.rows - chosen.length);
   }
 
   close(): void {
@@ -226,10 +242,4 @@ function chosenRows(keep: Column | undefined, rows: number): Uint32Array {
   let count = 0;
   for (let row = 0; row < rows; row++) if (keep.values[row] === 1) chosen[count++] = row;
   return chosen.slice(0, count);
-}
-
-function allRows(rows: number): Uint32Array {
-  const all = new Uint32Array(rows);
-  for (let i = 0; i < rows; i++) all[i] = i;
-  return all;
 }

@@ -235,6 +235,7 @@ class TaskRun {
     );
     counts.loaded += output.batch.rows;
     counts.unselected += output.unselected;
+    counts.coerced += output.coerced ?? 0;
     counts.filtered += output.rejected;
     for (const { row, column, reason, rowText } of output.rejects) {
       this.#reject(messages, decoded.message[row]!, decoded.element[row]!, column, reason, rowText);
