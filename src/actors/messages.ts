@@ -283,6 +283,8 @@ export interface PinRequest {
 }
 
 export interface PinReply {
+  /** The parts as JSON, where very many of them would outgrow a message (T2); `parts` is empty then. */
+  readonly packed?: BytesRef;
   readonly parts: readonly {
     readonly partId: string;
     readonly merged: boolean;

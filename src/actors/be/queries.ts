@@ -3,6 +3,7 @@ import type { ColumnBatch } from '../../base/column-batch.ts';
 import { LoadError } from '../../base/errors.ts';
 import type { PartInput, QueryResult, QueryTable } from '../../engine/engine.types.ts';
 import { decodeBatch, encodeBatch } from '../../formats/column-codec.ts';
+import type { PartStore } from '../../protocol/bus.types.ts';
 import { bytesRef, readBytesRef } from '../bytes-ref.ts';
 import {
   type BytesRef,
@@ -25,6 +26,8 @@ const PIN_TIMEOUT_MS = 30_000;
 const IDLE_MS_MAX = 600_000;
 /** Of one answer: many small parts together outgrow a message as one large part does (T2). */
 const INLINE_IN_ALL_MAX = 64 * 1024;
+/** Of the list of parts as JSON, with what is inline in it. */
+const LIST_IN_MESSAGE_MAX = 160 * 1024;
 
 interface Place {
   readonly beId: string;
@@ -206,7 +209,8 @@ export class BeQueries {
         const reply = await bus.request<PinReply>(beSubject(beId, incarnation, 'pin'), request, {
           timeoutMs: PIN_TIMEOUT_MS,
         });
-        return Promise.all(reply.parts.map((part) => this.#input(part)));
+        const listed = await unpack(reply, parts);
+        return settled(listed.map((part) => this.#input(part)));
       }),
     );
     const { db, name, schema } = spec;
@@ -226,18 +230,31 @@ export class BeQueries {
     if (request.schema !== undefined) rememberSchema(schemas, request.schema);
     if (request.coordinator !== undefined) this.#pins.hold(request.queryId, request.coordinator);
     let inline = INLINE_IN_ALL_MAX;
-    return {
-      parts: pinned.map(({ data, ...rest }) => {
-        if (data.kind === 'file') return { ...rest, data };
-        inline -= data.bytes.length;
-        // A copy goes: what is offered is taken over by the part store.
-        const bytes = data.bytes.slice();
-        const ref: BytesRef =
-          inline > 0 ? bytesRef(bytes, parts) : { kind: 'part', ref: parts.offer(bytes) };
-        return { ...rest, data: ref };
-      }),
-    };
+    const listed = pinned.map(({ data, ...rest }) => {
+      if (data.kind === 'file') return { ...rest, data };
+      inline -= data.bytes.length;
+      // A copy goes: what is offered is taken over by the part store.
+      const bytes = data.bytes.slice();
+      const ref: BytesRef =
+        inline > 0 ? bytesRef(bytes, parts) : { kind: 'part', ref: parts.offer(bytes) };
+      return { ...rest, data: ref };
+    });
+    return pack({ parts: listed }, parts);
   }
+}
+
+/** T2: the list alone may outgrow a message before compaction has caught up. */
+function pack(reply: PinReply, parts: PartStore): PinReply {
+  const list = JSON.stringify(reply.parts);
+  if (list.length <= LIST_IN_MESSAGE_MAX) return reply;
+  const bytes = Buffer.from(list, 'utf8');
+  return { parts: [], packed: { kind: 'part', ref: parts.offer(new Uint8Array(bytes)) } };
+}
+
+async function unpack(reply: PinReply, parts: PartStore): Promise<PinReply['parts']> {
+  if (reply.packed === undefined) return reply.parts;
+  const bytes = await readBytesRef(reply.packed, parts);
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as PinReply['parts'];
 }
 
 /** As `Promise.all`, but nothing is under way any more when it rejects. */
