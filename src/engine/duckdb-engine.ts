@@ -35,7 +35,7 @@ export interface DuckDbEngineOptions {
 
 /** Well below the threads of libuv, which every BE of the process shares (T3). */
 const RUNNING_MAX = 4;
-const LOAD_MEMORY_MB_MAX = 512;
+const LOAD_MEMORY_MB_MAX = 256;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 const INTERRUPT_AGAIN_MS = 20;
 
