@@ -1,0 +1,161 @@
+/**
+ * The engine's stand-in (PROTOCOL.md E1): DUPLICATE KEY tables, no expressions, `SELECT *`. It computes in the step in
+ * which it is asked and refuses the rest. The way of rows without expressions is the production code's own.
+ */
+
+import type { ColumnBatch, I64Column } from '../../src/base/column-batch.ts';
+import { LoadError } from '../../src/base/errors.ts';
+import type { TableSchema } from '../../src/base/table-schema.ts';
+import type {
+  BuiltPart,
+  Engine,
+  PartInput,
+  PartSpec,
+  PartWriter,
+} from '../../src/engine/engine.types.ts';
+import type { Statements } from '../../src/engine/statements.ts';
+import { Transformer } from '../../src/engine/transform.ts';
+import { concatBatches, emptyBatch, takeRows } from '../../src/formats/column-builder.ts';
+import { decodeBatch, encodeBatch } from '../../src/formats/column-codec.ts';
+import type { Disk } from './disk.ts';
+
+function unsupported(what: string): LoadError {
+  return new LoadError('SIM_UNSUPPORTED', `the stand-in does not know ${what}`);
+}
+
+const i64 = (values: BigInt64Array): I64Column => ({ kind: 'i64', values, valid: null });
+
+/** What mutants change of it. */
+export interface EngineHooks {
+  /** Rows of a part as it is finished. */
+  readonly finish?: (batch: ColumnBatch) => ColumnBatch;
+}
+
+export function standInEngine(disk: Disk, fileBytesMin: number, hooks: EngineHooks = {}): Engine {
+  const transformer = new Transformer(
+    new Proxy({} as Statements, {
+      get: () => {
+        throw unsupported('expressions');
+      },
+    }),
+  );
+
+  const build = (spec: PartSpec, rows: ColumnBatch, tablets: readonly number[]): BuiltPart => {
+    const counts = new Map<number, number>();
+    for (const tablet of tablets) counts.set(tablet, (counts.get(tablet) ?? 0) + 1);
+    const bytes = encodeBatch(hooks.finish === undefined ? rows : hooks.finish(rows));
+    const isFile = bytes.length > Math.min(fileBytesMin, spec.inlineBytesMax);
+    if (isFile) disk.writeFile(spec.path, bytes);
+    return {
+      rows: rows.rows,
+      tablets: [...counts].map(([tabletId, count]) => ({ tabletId, rows: count })),
+      data: isFile
+        ? { kind: 'file', path: spec.path, length: bytes.length }
+        : { kind: 'inline', bytes },
+    };
+  };
+
+  const grouped = (rows: ColumnBatch, tablets: Float64Array) => {
+    const order = Uint32Array.from(tablets.keys()).sort(
+      (a, b) => (tablets[a] as number) - (tablets[b] as number) || a - b,
+    );
+    return {
+      rows: takeRows(rows, order),
+      tablets: [...order].map((row) => tablets[row] as number),
+    };
+  };
+
+  const withHidden = (
+    rows: ColumnBatch,
+    tablets: readonly number[],
+    versions?: readonly number[],
+  ) => ({
+    rows: rows.rows,
+    columns: [
+      ...rows.columns,
+      i64(BigInt64Array.from(tablets.map(BigInt))),
+      ...(versions === undefined ? [] : [i64(BigInt64Array.from(versions.map(BigInt)))]),
+    ],
+  });
+
+  /** Rows of a part that belong to its tablets, at or below their versions. */
+  const read = (schema: TableSchema, part: PartInput) => {
+    const { data } = part;
+    const batch = decodeBatch(data.kind === 'inline' ? data.bytes : disk.readFile(data.path));
+    const wanted = new Map(part.tablets.map(({ tabletId, version }) => [tabletId, version]));
+    const width = schema.columns.length;
+    const hidden = batch.columns[width] as I64Column;
+    const merged = part.merged ? (batch.columns[width + 1] as I64Column) : undefined;
+    const rows: number[] = [];
+    const tablets: number[] = [];
+    const versions: number[] = [];
+    for (let row = 0; row < batch.rows; row++) {
+      const tablet = Number(hidden.values[row]);
+      const version = wanted.get(tablet);
+      if (version === undefined) continue;
+      rows.push(row);
+      tablets.push(tablet);
+      versions.push(merged === undefined ? version : Number(merged.values[row]));
+    }
+    const plain = { rows: batch.rows, columns: batch.columns.slice(0, width) };
+    return { batch: takeRows(plain, Uint32Array.from(rows)), tablets, versions };
+  };
+
+  return {
+    transform: (plan, input, signal) => transformer.transform(plan, input, signal),
+    openPart(spec): PartWriter {
+      const held: ColumnBatch[] = [];
+      const ids: number[] = [];
+      return {
+        async append(batch, tabletIds) {
+          held.push(batch);
+          ids.push(...tabletIds);
+        },
+        get rows() {
+          return ids.length;
+        },
+        get bytes() {
+          return ids.length * 16;
+        },
+        async finish() {
+          const all = grouped(
+            held.length === 0
+              ? emptyBatch(spec.schema.columns.map(({ type }) => type))
+              : concatBatches(held),
+            Float64Array.from(ids),
+          );
+          return build(spec, withHidden(all.rows, all.tablets), all.tablets);
+        },
+        async discard() {},
+      };
+    },
+    async merge(spec, parts) {
+      if (spec.schema.model !== 'DUPLICATE') throw unsupported(spec.schema.model);
+      const pieces = parts.map((part) => read(spec.schema, part));
+      const tablets = pieces.flatMap((piece) => piece.tablets);
+      const versions = pieces.flatMap((piece) => piece.versions);
+      const rows = concatBatches(pieces.map(({ batch }) => batch));
+      return build(spec, withHidden(rows, tablets, versions), tablets);
+    },
+    async query(plan, tables) {
+      const { body } = plan.select;
+      const [table] = tables;
+      if (body.kind !== 'select' || body.where !== undefined || table?.kind !== 'stored') {
+        throw unsupported('this query');
+      }
+      const { schema, parts } = table;
+      const types = schema.columns.map(({ type }) => type);
+      const pieces = parts.map((part) => read(schema, part).batch);
+      const all = pieces.length === 0 ? emptyBatch(types) : concatBatches(pieces);
+      async function* batches() {
+        yield all;
+      }
+      return {
+        columns: schema.columns.map(({ name, type, nullable }) => ({ name, type, nullable })),
+        batches: batches(),
+        close: async () => {},
+      };
+    },
+    close: async () => {},
+  };
+}
