@@ -33,8 +33,8 @@ export interface DuckDbEngineOptions {
   readonly log?: Log;
 }
 
-/** Well below the threads of libuv, which every BE of the process shares (T3). */
-const RUNNING_MAX = 4;
+/** Of loads and of queries, so that neither waits for the other: together well below libuv's threads, which all BEs share (T3). */
+const RUNNING_MAX = 3;
 const LOAD_MEMORY_MB_MAX = 256;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 const INTERRUPT_AGAIN_MS = 20;
@@ -55,17 +55,18 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
     tempDir: join(tempDir, 'queries'),
     partDirs,
   });
-  const running = new Slots({ count: RUNNING_MAX, clock, tooMany: tooManyStatements });
+  const running = () => new Slots({ count: RUNNING_MAX, clock, tooMany: tooManyStatements });
+  const [loadSlots, querySlots] = [running(), running()];
   const results = new Slots({
     count: options.resultsMax ?? 16,
     waitMsMax: options.resultWaitMsMax ?? 30_000,
     clock,
     tooMany: tooManyStatements,
   });
-  const loading = new Statements(loads, running, clock);
+  const loading = new Statements(loads, loadSlots, clock);
   const held = { total: 0, max: options.heldBytesMax ?? HELD_BYTES_MAX };
   const transformer = new Transformer(loading);
-  const querying = { statements: new Statements(queries, running, clock), results };
+  const querying = { statements: new Statements(queries, querySlots, clock), results };
   let closing: Promise<void> | undefined;
 
   const close = async (): Promise<void> => {
@@ -77,7 +78,8 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
     };
     // T4: interrupt, drain, close.
     interrupt();
-    await running.close();
+    results.refuse();
+    await Promise.all([loadSlots.close(), querySlots.close()]);
     clock.clearTimeout(again);
     transformer.close();
     await Promise.all([loads.close(), queries.close()]);

@@ -367,6 +367,34 @@ describe('results', () => {
     await expect(counted).rejects.toMatchObject({ code: 'ENGINE_CANCELLED' });
   });
 
+  it('T3: queries that run leave room for loads', async () => {
+    const stop = new AbortController();
+    const asked = Array.from({ length: 6 }, () =>
+      engine
+        .query({ select: selectOf(LONG), context }, tables, stop.signal)
+        .then((result) => result.batches.next()),
+    );
+    for (const one of asked) one.catch(() => {});
+    await storedTable('meanwhile', [['1', 'x', null]], 0);
+    stop.abort();
+    for (const one of asked) await expect(one).rejects.toThrow();
+  });
+
+  it('T4: who waits for a result at the end of the engine fails', async () => {
+    const few = await createDuckDbEngine({
+      tempDir: join(dir, 'end'),
+      memoryLimitMb: 128,
+      partDirs: [dir],
+      resultsMax: 1,
+    });
+    const open = () => few.query({ select: selectOf('select id from people'), context }, tables);
+    await open();
+    const waiting = open();
+    waiting.catch(() => {});
+    await few.close();
+    await expect(waiting).rejects.toMatchObject({ code: 'ENGINE_CLOSED' });
+  });
+
   it('T4: the end of the engine interrupts, drains and closes', async () => {
     const last = await createDuckDbEngine({
       tempDir: join(dir, 'last'),

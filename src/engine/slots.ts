@@ -36,10 +36,15 @@ export class Slots {
     };
   }
 
-  /** Who waits fails; resolves when all slots have been given back. */
-  async close(): Promise<void> {
+  /** Who waits or comes fails. */
+  refuse(): void {
     this.#closed = true;
     for (const one of [...this.#waiting]) one.fail(engineClosed());
+  }
+
+  /** As above; resolves when all slots have been given back. */
+  async close(): Promise<void> {
+    this.refuse();
     if (this.#taken > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
   }
 
