@@ -1,9 +1,8 @@
 /** One locked DuckDB instance in memory, opened when it is first wanted; it spills to `tempDir` (PROTOCOL.md T3). */
 import { mkdir } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { AssertionFailed } from '../base/assert.ts';
-import { LoadError } from '../base/errors.ts';
 import { registerFunctions } from './cast-functions.ts';
+import { engineClosed } from './engine-errors.ts';
 import { RowSources } from './row-source.ts';
 import { text } from './sql-text.ts';
 
@@ -92,36 +91,4 @@ export class LockedInstance {
   #checkOpen(): void {
     if (this.#closed) throw engineClosed();
   }
-}
-
-export function engineClosed(): LoadError {
-  return new LoadError('ENGINE_CLOSED', 'the engine is closed', { transient: true });
-}
-
-/** DuckDB's errors as ours; its first line says what happened. */
-export function engineError(error: unknown): unknown {
-  // A mistake of ours stays one: the process stops.
-  if (error instanceof LoadError || error instanceof AssertionFailed) return error;
-  if (!(error instanceof Error)) return error;
-  if (/interrupt/i.test(error.message))
-    return new LoadError('ENGINE_CANCELLED', 'the statement was cancelled', {
-      errno: 1317,
-      sqlState: '70100',
-      cause: error,
-    });
-  const message = messageOf(error);
-  if (/out of memory|could not allocate|failed to (allocate|pin)/i.test(message))
-    return new LoadError('ENGINE_MEMORY', `the statement needs more memory: ${message}`, {
-      hint: 'ask for less at once, or give the process more memory',
-      transient: true,
-      cause: error,
-    });
-  return new LoadError('ENGINE_ERROR', message, { cause: error });
-}
-
-/** Its first line says what happened; some come as JSON with the message inside. */
-function messageOf(error: Error): string {
-  const inner = /"exception_message":"((?:[^"\\]|\\.)*)"/.exec(error.message)?.[1];
-  const whole = inner?.replaceAll('\\n', '\n').replaceAll('\\"', '"') ?? error.message;
-  return whole.split('\n')[0] ?? 'engine error';
 }

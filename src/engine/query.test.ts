@@ -210,6 +210,34 @@ describe('queries', () => {
   });
 });
 
+describe('statements that are wrong', () => {
+  it.each([
+    {
+      sql: 'select nothing from people',
+      errno: 1054,
+      message: "Column 'nothing' cannot be resolved",
+    },
+    {
+      sql: 'select p.nothing from people p',
+      errno: 1054,
+      message: "Column 'nothing' cannot be resolved",
+    },
+    {
+      sql: 'select n from information_schema.names where x = 1',
+      errno: 1054,
+      message: "Column 'x' cannot be resolved",
+    },
+    { sql: 'select id from people, orders', errno: 1052, message: "Column 'id' is ambiguous" },
+    {
+      sql: 'select id, count(*) from people',
+      errno: 1064,
+      message: "'id' must be an aggregate expression or appear in GROUP BY clause",
+    },
+  ])('$sql', async ({ sql, errno, message }) => {
+    await expect(run(sql)).rejects.toMatchObject({ errno, message });
+  });
+});
+
 describe('what is not allowed', () => {
   it.each([
     { name: 'a file by its path', sql: `select * from \`${join(dir, 'people.parquet')}\`` },

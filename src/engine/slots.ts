@@ -1,7 +1,7 @@
 /** Counts who may run at a time, first come, first served (PROTOCOL.md T3). */
 import type { Clock } from '../base/clock.ts';
 import { LoadError } from '../base/errors.ts';
-import { engineClosed } from './duckdb-instance.ts';
+import { engineClosed } from './engine-errors.ts';
 
 export interface SlotLimit {
   readonly count: number;

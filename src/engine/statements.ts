@@ -2,8 +2,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Clock } from '../base/clock.ts';
 import type { ColumnBatch } from '../base/column-batch.ts';
-import { engineError, type LockedInstance } from './duckdb-instance.ts';
+import type { LockedInstance } from './duckdb-instance.ts';
 import { formOf, type NamedColumn } from './duckdb-types.ts';
+import { engineError } from './engine-errors.ts';
 import { readColumns } from './result-read.ts';
 import type { RowSource } from './row-source.ts';
 import type { Slots } from './slots.ts';
