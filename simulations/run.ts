@@ -7,7 +7,7 @@
 import { checkAll, checkSnapshot, FactsChecker, InvariantBroken } from './checkers/exactly-once.ts';
 import { VirtualClock } from './world/clock.ts';
 import { BeProcess, FeProcess, type World } from './world/cluster.ts';
-import { Disk } from './world/disk.ts';
+import { Disk, type SimFiles } from './world/disk.ts';
 import type { EngineHooks } from './world/engine.ts';
 import { SimKafka } from './world/kafka.ts';
 import { Network } from './world/network.ts';
@@ -146,8 +146,16 @@ export async function runSeed(
     engineHooks: run.mutant?.engineHooks ?? {},
     ...(run.mutant?.wrapBe === undefined ? {} : { wrapBe: run.mutant.wrapBe }),
   };
+  const files: SimFiles = new Map();
   const disk = (name: string) =>
-    new Disk(name, clock, random.fork(`disk.${name}`), trace, { writeError: 0, syncMsMax: 2 });
+    new Disk(
+      name,
+      clock,
+      random.fork(`disk.${name}`),
+      trace,
+      { writeError: 0, syncMsMax: 2 },
+      files,
+    );
   const fe = new FeProcess('fe', disk('fe'), world);
   const bes = Array.from({ length: options.bes }, (_, i) => {
     const name = `be-${i + 1}`;

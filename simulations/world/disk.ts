@@ -11,6 +11,9 @@ import type { VirtualClock } from './clock.ts';
 import type { SeededRandom } from './random.ts';
 import type { Trace } from './trace.ts';
 
+/** Files of the machine by path: a part is handed over from one BE's folder to another's. */
+export type SimFiles = Map<string, SimFile>;
+
 interface SimFile {
   bytes: Uint8Array;
   /** What a power cut leaves; `undefined`: nothing. */
@@ -32,7 +35,7 @@ export class Disk {
   readonly name: string;
   faults: DiskFaults;
   #memory: MemoryStore = createMemoryStore();
-  readonly #files = new Map<string, SimFile>();
+  readonly #files: SimFiles;
   /** Set by mutants: writes that ask for a sync do not get one. */
   ignoresSync = false;
 
@@ -42,7 +45,9 @@ export class Disk {
     random: SeededRandom,
     trace: Trace,
     faults: DiskFaults,
+    files: SimFiles,
   ) {
+    this.#files = files;
     this.name = name;
     this.#clock = clock;
     this.#random = random;
@@ -60,6 +65,7 @@ export class Disk {
     // A new image of the same bytes, so that the list of writes does not grow for ever.
     this.#memory = this.#memory.reopen();
     for (const [path, file] of this.#files) {
+      if (!path.startsWith(`/${this.name}/`)) continue;
       const survives = file.named || this.#random.chance(0.5);
       if (!survives || file.synced === undefined) {
         if (!survives || this.#random.chance(0.5)) {

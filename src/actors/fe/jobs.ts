@@ -78,10 +78,12 @@ export class Jobs {
       if (fact.state === 'STOPPED' || fact.state === 'CANCELLED') continue;
       if (fact.overLimit !== null) {
         const { errors, limit } = fact.overLimit;
-        void this.#ask(
-          fact.jobId,
-          'PAUSED',
-          reasonOf.tooManyErrors(errors, limit, this.#core.clock.now()),
+        this.#inBackground(
+          this.#ask(
+            fact.jobId,
+            'PAUSED',
+            reasonOf.tooManyErrors(errors, limit, this.#core.clock.now()),
+          ),
         );
       }
       this.#create(fact.jobId);
@@ -189,7 +191,7 @@ export class Jobs {
     for (const { jobId } of [...this.#jobs.values()]) {
       const fact = head.jobs.get(jobId);
       if (fact === undefined || head.tables.has(fact.tableId)) continue;
-      void this.#ask(jobId, 'CANCELLED', reasonOf.tableGone(this.#core.clock.now()));
+      this.#inBackground(this.#ask(jobId, 'CANCELLED', reasonOf.tableGone(this.#core.clock.now())));
     }
   }
 
@@ -216,6 +218,13 @@ export class Jobs {
       reason,
       by: 'system',
       atMs: this.#core.clock.now(),
+    });
+  }
+
+  /** Nobody waits for it. What can fail is the journal: that ends the process (D3), or this FE decides no more (D4). */
+  #inBackground(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#core.log.write('warn', 'a job could not be moved', { error: String(error) });
     });
   }
 
@@ -541,7 +550,7 @@ export class Jobs {
       },
       complete: () => {
         const result = task.actor.getSnapshot().output ?? { kind: 'dropped' as const };
-        void this.#taskEnded(live, task, result);
+        this.#inBackground(this.#taskEnded(live, task, result));
       },
     });
     task.actor.start();
