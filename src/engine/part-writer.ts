@@ -9,6 +9,7 @@ import { rm, stat } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { assert } from '../base/assert.ts';
 import type { Column, ColumnBatch } from '../base/column-batch.ts';
+import { LoadError } from '../base/errors.ts';
 import { concatBatches, emptyBatch, takeRows } from '../formats/column-builder.ts';
 import { encodeBatch } from '../formats/column-codec.ts';
 import type { NamedColumn } from './duckdb-types.ts';
@@ -56,7 +57,9 @@ class PartWriter implements T.PartWriter {
   #bytes = 0;
   #spilled: DuckDBConnection | undefined;
   #wrote = false;
+  /** Settled when nothing is under way; it never rejects. */
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #stop = new AbortController();
   #ended = false;
 
   constructor(statements: Statements, all: HeldBytes, spec: T.PartSpec) {
@@ -76,7 +79,9 @@ class PartWriter implements T.PartWriter {
   }
 
   async append(batch: ColumnBatch, tabletIds: Float64Array): Promise<void> {
-    assert(!this.#ended, 'a part that was ended takes no rows');
+    // Whoever gave the part up may have rows under way (I5).
+    this.#stop.signal.throwIfAborted();
+    assert(!this.#ended, 'a part that was finished takes no rows');
     assert(batch.rows === tabletIds.length, 'every row has a tablet');
     if (batch.rows === 0) return;
     const bytes = bytesOf(batch);
@@ -96,9 +101,9 @@ class PartWriter implements T.PartWriter {
   }
 
   async discard(): Promise<void> {
-    this.#ended = true;
-    // A statement under way may still write; its outcome is nobody's any more.
-    await this.#turn.catch(() => undefined);
+    this.#stop.abort(discarded());
+    // A statement under way ends soon; its outcome is nobody's any more.
+    await this.#turn;
     this.#free();
     if (this.#wrote) await rm(this.#spec.path, { force: true });
   }
@@ -134,11 +139,11 @@ class PartWriter implements T.PartWriter {
       connection = await this.#statements.connect();
       this.#spilled = connection;
       const list = this.#stored.map((c) => `${ident(c.name)} ${duckType(c.type)}`).join(', ');
-      await this.#statements.on(connection, `CREATE TEMP TABLE part (${list})`);
+      await this.#on(connection, `CREATE TEMP TABLE part (${list})`);
     }
     await this.#statements
       .withRows(this.#stored, held, (rows) =>
-        this.#statements.on(connection, `INSERT INTO part SELECT * FROM ${rows.sql}`),
+        this.#on(connection, `INSERT INTO part SELECT * FROM ${rows.sql}`),
       )
       .finally(() => {
         this.#all.total -= bytes;
@@ -148,6 +153,7 @@ class PartWriter implements T.PartWriter {
   async #finish(): Promise<T.BuiltPart> {
     const { inlineBytesMax, path } = this.#spec;
     try {
+      this.#stop.signal.throwIfAborted();
       const tablets = [...this.#tablets].map(([tabletId, { rows }]) => ({ tabletId, rows }));
       tablets.sort((a, b) => a.tabletId - b.tabletId);
       if (this.#spilled === undefined && this.#bytes <= inlineBytesMax) {
@@ -180,12 +186,16 @@ class PartWriter implements T.PartWriter {
     const spilled = this.#spilled;
     if (spilled !== undefined) {
       await this.#spill();
-      await this.#statements.on(spilled, `COPY (SELECT ${items} FROM part) ${to}`);
+      await this.#on(spilled, `COPY (SELECT ${items} FROM part) ${to}`);
       return;
     }
     await this.#statements.withRows(this.#stored, this.#held, (rows) =>
-      this.#statements.run(`COPY (SELECT ${items} FROM ${rows.sql}) ${to}`),
+      this.#statements.run(`COPY (SELECT ${items} FROM ${rows.sql}) ${to}`, this.#stop.signal),
     );
+  }
+
+  #on(connection: DuckDBConnection, sql: string): Promise<void> {
+    return this.#statements.on(connection, sql, this.#stop.signal);
   }
 
   /** Rows by tablet, in the order of the source within each. */
@@ -210,6 +220,10 @@ class PartWriter implements T.PartWriter {
     if (this.#spilled !== undefined) this.#statements.disconnect(this.#spilled);
     this.#spilled = undefined;
   }
+}
+
+function discarded(): LoadError {
+  return new LoadError('PART_DISCARDED', 'the part was given up', { transient: true });
 }
 
 /** Whole numbers as BIGINT, without a bigint for each. */

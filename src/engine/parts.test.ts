@@ -154,6 +154,24 @@ describe('what is given up leaves nothing', () => {
     expect((await readdir(dir)).includes(path.slice(dir.length + 1))).toBe(false);
   });
 
+  it('while it is written: the statement ends, and what comes late is refused', async () => {
+    const path = nextPath();
+    const writer = engine.openPart({ schema, path, inlineBytesMax: 0 });
+    const rows = someRows(2_000, false);
+    for (let i = 0; i < 10; i++) {
+      await writer.append(batchOf(types, rows), new Float64Array(2_000));
+    }
+    const built = writer.finish();
+    built.catch(() => {});
+    await writer.discard();
+    await expect(built).rejects.toMatchObject({
+      code: expect.stringMatching(/PART_DISCARDED|ENGINE_CANCELLED/),
+    });
+    const late = writer.append(batchOf(types, someRows(1, false)), new Float64Array(1));
+    await expect(late).rejects.toMatchObject({ code: 'PART_DISCARDED' });
+    expect((await readdir(dir)).includes(path.slice(dir.length + 1))).toBe(false);
+  });
+
   it('a path that cannot be written', async () => {
     const writer = engine.openPart({ schema, path: '/proc/none.parquet', inlineBytesMax: 0 });
     await writer.append(batchOf(types, someRows(10, false)), new Float64Array(10));

@@ -27,16 +27,18 @@ const tablets = Array.from({ length: 6 }, (_, bucket) => ({
 const target = { tableId: 1, buckets: 6, tablets } as never;
 
 /** What each part was given: `[id, tablet]` in order. */
-async function staged(schema: TableSchema, txnId: number, batches: readonly ColumnBatch[]) {
+function setUp(schema: TableSchema, txnId: number) {
   const parts: [number, number][][] = [];
   const context = {
     schemas: new Map(),
-    store: { beId: 'b0', stagingPath: () => '/nowhere' },
+    store: { beId: 'b0', stagingPath: () => '/nowhere', abort: async () => {} },
+    bus: { request: async () => ({}) },
     engine: {
       openPart: (_: PartSpec) => {
         const rows: [number, number][] = [];
         parts.push(rows);
         return {
+          discard: async () => {},
           append: async (batch: ColumnBatch, ids: Float64Array) => {
             const column = batch.columns[0]!;
             if (column.kind !== 'i32') throw new Error('an INT');
@@ -49,7 +51,11 @@ async function staged(schema: TableSchema, txnId: number, batches: readonly Colu
     },
   } as unknown as BeContext;
   const head = { fe: {} as never, txnId, attempt: 0, label: 'l' };
-  const stager = new Stager(context, head, schema, target);
+  return { stager: new Stager(context, head, schema, target), parts };
+}
+
+async function staged(schema: TableSchema, txnId: number, batches: readonly ColumnBatch[]) {
+  const { stager, parts } = setUp(schema, txnId);
   for (const batch of batches) await stager.append(batch);
   return parts;
 }
@@ -72,6 +78,14 @@ describe('rows to parts', () => {
       expect(new Set(rows.map(([, tablet]) => tablet % 3)).size).toBe(1);
     }
     expect(parts.flat()).toHaveLength(500);
+  });
+
+  it('I5: rows that come after an abort open no part', async () => {
+    const { stager, parts } = setUp(random, 1);
+    await stager.append(ids(0, 2));
+    await stager.abort();
+    await expect(stager.append(ids(2, 4))).rejects.toMatchObject({ code: 'TXN_ABORTED' });
+    expect(parts).toHaveLength(1);
   });
 
   it.each([

@@ -1,6 +1,7 @@
 /** Rows to parts, parts to votes: buckets (P3), one part for each executor BE, staged there (DESIGN.md, life of a batch). */
 import { assert } from '../../base/assert.ts';
 import type { ColumnBatch } from '../../base/column-batch.ts';
+import { LoadError } from '../../base/errors.ts';
 import type { TableSchema } from '../../base/table-schema.ts';
 import type { BuiltPart, PartBytes, PartWriter } from '../../engine/engine.types.ts';
 import { bucketOf } from '../../formats/bucket.ts';
@@ -43,6 +44,7 @@ export class Stager {
   readonly #executors = new Map<string, Executor>();
   /** Transactions begin at different buckets: small ones would all meet in the first. */
   #random: number;
+  #aborted = false;
 
   constructor(context: BeContext, head: TxnHead, schema: TableSchema, target: LoadTarget) {
     this.#context = context;
@@ -54,6 +56,7 @@ export class Stager {
   }
 
   async append(batch: ColumnBatch): Promise<void> {
+    this.#checkAlive();
     if (batch.rows === 0) return;
     const { tablets, buckets } = this.#target;
     if (this.#schema.bucketColumns.length === 0) {
@@ -84,7 +87,16 @@ export class Stager {
     return bucketOf(keyed, batch.rows, buckets);
   }
 
+  /** What comes late after an abort must open no part that nobody would end (I5). */
+  #checkAlive(): void {
+    if (!this.#aborted) return;
+    const { txnId } = this.#head;
+    const details = { txnId };
+    throw new LoadError('TXN_ABORTED', `transaction ${txnId} was given up`, { details });
+  }
+
   #executor(beId: string, incarnation: string): Executor {
+    this.#checkAlive();
     const known = this.#executors.get(beId);
     if (known !== undefined) return known;
     const { engine, store } = this.#context;
@@ -161,6 +173,7 @@ export class Stager {
   async abort(): Promise<void> {
     const { store, bus, log } = this.#context;
     const { txnId, attempt, fe } = this.#head;
+    this.#aborted = true;
     await Promise.allSettled([...this.#executors.values()].map(({ writer }) => writer.discard()));
     await store.abort(txnId, attempt).catch((error: unknown) => {
       log.write('warn', 'abort failed', { txnId, error: String(error) });
