@@ -20,6 +20,7 @@ import type { Network } from './network.ts';
 import type { SimParts } from './parts.ts';
 import type { SeededRandom } from './random.ts';
 import type { Trace } from './trace.ts';
+import { tracedStore } from './traced-store.ts';
 
 export const CLUSTER_ID = 'simulated';
 
@@ -185,7 +186,8 @@ export class BeProcess extends Process {
       inlineBytesMax: 4_000,
     });
     if (!boot.alive) return;
-    const store = this.world.wrapBe?.(opened) ?? opened;
+    const traced = tracedStore(opened, this.name, this.world.trace);
+    const store = this.world.wrapBe?.(traced) ?? traced;
     this.store = store;
     const service = createBeService({
       name: this.name,

@@ -56,6 +56,8 @@ export interface BeService {
   readonly failed: Promise<Error>;
 }
 
+/** More than run at a time, so that what is forgotten has ended. */
+const RUNS_KEPT = 4_096;
 const COMPACT_MS = 3_000;
 const GROUP_OFFSETS_MAX = 1_000;
 
@@ -110,11 +112,12 @@ export function createBeService(options: BeOptions): BeService {
     );
   }
 
+  const runs = new RunOnce();
   verb('task-run', (request: Parameters<typeof runTask>[1]) =>
-    runTask(context, request, stopping.signal),
+    runs.run(request, () => runTask(context, request, stopping.signal)),
   );
   verb('insert-run', (request: Parameters<typeof runInsert>[2]) =>
-    runInsert(context, queries, request, stopping.signal),
+    runs.run(request, () => runInsert(context, queries, request, stopping.signal)),
   );
   verb('stage', (message: StageMessage) => stageLocal(context, message));
   verb('publish', async (message: PublishMessage): Promise<PublishReply> => {
@@ -200,6 +203,22 @@ export function createBeService(options: BeOptions): BeService {
       context.groupOffsets.clear();
     },
   };
+}
+
+/** A request may arrive twice (bus contract B2): an attempt runs once, and a repetition gets the same answer. */
+class RunOnce {
+  readonly #runs = new Map<string, Promise<unknown>>();
+
+  run<T>(of: { readonly txnId: number; readonly attempt: number }, start: () => Promise<T>) {
+    const key = `${of.txnId}/${of.attempt}`;
+    const known = this.#runs.get(key) as Promise<T> | undefined;
+    if (known !== undefined) return known;
+    const run = start();
+    this.#runs.set(key, run);
+    const oldest = this.#runs.size > RUNS_KEPT ? this.#runs.keys().next().value : undefined;
+    if (oldest !== undefined) this.#runs.delete(oldest);
+    return run;
+  }
 }
 
 /** Keeps the newest: what was never published is forgotten one day. */

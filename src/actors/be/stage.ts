@@ -9,7 +9,6 @@ import { takeRows } from '../../formats/column-builder.ts';
 import type { StoredReject, Vote } from '../../storage/tablet-store.types.ts';
 import { bytesRef, readBytesRef } from '../bytes-ref.ts';
 import {
-  type AbortMessage,
   beSubject,
   type FeStamp,
   type LoadTarget,
@@ -169,23 +168,13 @@ export class Stager {
     });
   }
 
-  /** Gives everything up here and at the others; whoever misses it asks later (presumed abort). */
+  /**
+   * Gives up what was not voted for. Votes are left alone, here and at the others: the FE alone decides about them (C1, C2).
+   * A run that failed cannot know that none of its kind was committed.
+   */
   async abort(): Promise<void> {
-    const { store, bus, log } = this.#context;
-    const { txnId, attempt, fe } = this.#head;
     this.#aborted = true;
     await Promise.allSettled([...this.#executors.values()].map(({ writer }) => writer.discard()));
-    await store.abort(txnId, attempt).catch((error: unknown) => {
-      log.write('warn', 'abort failed', { txnId, error: String(error) });
-    });
-    const message: AbortMessage = { fe, txnId, attempt };
-    await Promise.allSettled(
-      [...this.#executors.values()]
-        .filter(({ beId }) => beId !== store.beId)
-        .map(({ beId, incarnation }) =>
-          bus.request(beSubject(beId, incarnation, 'abort'), message, { timeoutMs: 2_000 }),
-        ),
-    );
   }
 }
 

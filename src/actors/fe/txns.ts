@@ -221,6 +221,9 @@ export class Txns {
           acks.set(vote.beId, reply.beSeq);
         } catch (error) {
           missing.push(vote.beId);
+          if (error instanceof LoadError && error.code === 'VOTE_LOST') {
+            await this.#damaged(vote, error);
+          }
           this.#core.log.write('warn', 'publish was not answered', {
             txnId,
             beId: vote.beId,
@@ -237,6 +240,24 @@ export class Txns {
       });
     }
     if (this.#pending.has(txnId)) await pending.visible;
+  }
+
+  /** C7: a participant lost what was decided. Its tablets are damaged by an entry, so that nobody waits for them (V4). */
+  async #damaged(vote: CommitEntry['votes'][number], error: LoadError): Promise<void> {
+    const { journal, clock } = this.#core;
+    const tabletIds = vote.tablets
+      .map(({ tabletId }) => tabletId)
+      .filter((tabletId) => journal.head.tablets.get(tabletId)?.damaged === null);
+    if (tabletIds.length === 0) return;
+    const atMs = clock.now();
+    const reason = `BE "${vote.beId}": ${error.message}`;
+    await this.#core.append({
+      type: 'tablets.damaged',
+      beId: vote.beId,
+      tabletIds,
+      reason,
+      atMs,
+    });
   }
 
   /** V4: a participant whose tablets are all damaged or dropped is waited for no more. */
