@@ -12,6 +12,9 @@ import { trySql } from './try-sql.ts';
 
 type Call = Extract<Expr, { kind: 'call' }>;
 
+/** What leaves the range of DATETIME is NULL. */
+const OUT_OF_RANGE = /s_(add|sub)$/;
+
 /** `from_unixtime` knows no second beyond 9999-12-31 23:59:59 of any zone. */
 const UNIX_MAX = 253_402_243_199;
 
@@ -28,7 +31,7 @@ export function callSql(call: Call, options: TranslateOptions): Typed {
     found.sql?.replace(/\$(\*|\d)/g, (_, n: string) =>
       n === '*' ? args.join(', ') : (args[Number(n) - 1] ?? 'NULL'),
     ) ?? `${found.name}(${call.distinct ? 'DISTINCT ' : ''}${args.join(', ')})`;
-  return { sql: made, cat };
+  return { sql: OUT_OF_RANGE.test(found.name) ? trySql(call, made) : made, cat };
 }
 
 function argumentSql({ sql, cat }: Typed, type: ArgType): string {

@@ -120,6 +120,13 @@ describe('columns', () => {
       in: '5',
       out: null,
     },
+    {
+      name: 'what fails for a row',
+      expr: "date_trunc(f, '2024-01-01')",
+      type: TEXT,
+      in: 'no unit',
+      out: null,
+    },
     { name: 'a constant', expr: "'x'", type: TEXT, in: null, out: 'x' },
     {
       name: 'now()',

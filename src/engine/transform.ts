@@ -20,6 +20,7 @@ import type { RowSource } from './row-source.ts';
 import { checkSink, REJECT_TEXTS } from './sink.ts';
 import type { Statements } from './statements.ts';
 import type { Typed } from './translate.types.ts';
+import { trySql } from './try-sql.ts';
 
 const IDLE_MAX = 8;
 const BOOLEAN: SqlType = { name: 'BOOLEAN' };
@@ -204,7 +205,8 @@ function questionOf(
     if (source.kind !== 'expr') return;
     const { type } = schema.columns[i]!;
     const made = typedSql(source.expr, { context, column: field });
-    items.push(`${castSql(made.sql, type, made.cat)} AS c${i}`);
+    // One row must not stop a job: what fails for it is NULL, as a cast is.
+    items.push(`${trySql(source.expr, castSql(made.sql, type, made.cat))} AS c${i}`);
     names.push(`c${i}`);
     outputs.push(type);
   });
@@ -217,7 +219,10 @@ function questionOf(
     if (column !== undefined) wanted.set(`c${at}`, { type: schema.columns[at]!.type, column });
     return { sql: `c${at}`, cat: categoryOf(schema.columns[at]!.type) };
   };
-  const keep = where === undefined ? undefined : conditionSql(where, { context, column: target });
+  const keep =
+    where === undefined
+      ? undefined
+      : trySql(where, conditionSql(where, { context, column: target }));
   if (wanted.size === 0) {
     const values = new Int8Array(input.rows);
     wanted.set('one', { type: { name: 'TINYINT' }, column: { kind: 'i8', valid: null, values } });
