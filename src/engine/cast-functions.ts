@@ -36,9 +36,15 @@ interface ScalarFunction {
   run(args: readonly Column[], rows: number): Column;
 }
 
-/** Once for an instance, before it is locked. */
-export function registerFunctions(connection: duck.DuckDBConnection): void {
-  for (const one of functions()) register(connection, one);
+/**
+ * Once for an instance, before it is locked. `onFailure`: none of them fails but by a mistake of ours, and to DuckDB that is
+ * an error like any other, which a TRY makes a NULL of.
+ */
+export function registerFunctions(
+  connection: duck.DuckDBConnection,
+  onFailure: (error: unknown) => void,
+): void {
+  for (const one of functions()) register(connection, one, onFailure);
 }
 
 function functions(): ScalarFunction[] {
@@ -129,7 +135,11 @@ function uuidFunction(): ScalarFunction {
   };
 }
 
-function register(connection: duck.DuckDBConnection, one: ScalarFunction): void {
+function register(
+  connection: duck.DuckDBConnection,
+  one: ScalarFunction,
+  onFailure: (error: unknown) => void,
+): void {
   const made = duck.DuckDBScalarFunction.create({
     name: one.name,
     parameterTypes: one.args.map(libraryType),
@@ -141,11 +151,16 @@ function register(connection: duck.DuckDBConnection, one: ScalarFunction): void 
   });
   // The library's wrapper makes an object of every vector: the raw call takes its place.
   raw.scalar_function_set_function(made.scalar_function, (_, input, output) => {
-    const rows = raw.data_chunk_get_size(input);
-    const args = one.args.map((type, i) =>
-      readVector(raw.data_chunk_get_vector(input, i), formOf(type), rows),
-    );
-    writeVector(output, one.run(args, rows), one.returns, 0, rows);
+    try {
+      const rows = raw.data_chunk_get_size(input);
+      const args = one.args.map((type, i) =>
+        readVector(raw.data_chunk_get_vector(input, i), formOf(type), rows),
+      );
+      writeVector(output, one.run(args, rows), one.returns, 0, rows);
+    } catch (error) {
+      onFailure(error);
+      throw error;
+    }
   });
   connection.registerScalarFunction(made);
 }

@@ -25,6 +25,7 @@ export class LockedInstance {
   readonly #connections = new Set<DuckDBConnection>();
   #opened: Promise<DuckDBInstance> | undefined;
   #closed = false;
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -48,6 +49,13 @@ export class LockedInstance {
 
   disconnect(connection: DuckDBConnection): void {
     if (this.#connections.delete(connection)) connection.closeSync();
+  }
+
+  /** Throws what one of our own functions has failed with, in whatever statement. */
+  checkFunctions(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.error;
   }
 
   /** Statements end with an error soon; who runs them disconnects. */
@@ -75,7 +83,9 @@ export class LockedInstance {
     });
     const first = await instance.connect();
     try {
-      registerFunctions(first);
+      registerFunctions(first, (error) => {
+        this.#failure ??= { error };
+      });
       this.sources.register(first);
       await first.run(JSON_MACRO);
       const dirs = [...partDirs, tempDir].map(text).join(', ');

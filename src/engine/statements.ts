@@ -50,7 +50,9 @@ export class Statements {
     };
     signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await act();
+      const result = await act();
+      this.#instance.checkFunctions();
+      return result;
     } catch (error) {
       throw engineError(error);
     } finally {
