@@ -264,8 +264,14 @@ export interface QueryRunReply {
   readonly columns: readonly ResultColumn[];
 }
 
-export interface QueryNextRequest {
+/** `query-close` and `unpin`. */
+export interface QueryEndRequest {
   readonly queryId: string;
+}
+
+export interface QueryNextRequest extends QueryEndRequest {
+  /** From 1: a repeated request gets the batch that it asked for, not the one behind it. */
+  readonly seq: number;
 }
 
 export type QueryNextReply =

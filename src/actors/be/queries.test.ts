@@ -145,12 +145,15 @@ describe('V3: pins end with the query', () => {
     query = async () => result(batches);
     await ask('query-run', request('q'));
     expect(pinned.sort()).toEqual(everywhere);
-    for (let i = 0; i < pulls; i++) await ask('query-next', { queryId: 'q' }).catch(() => {});
+    for (let i = 0; i < pulls; i++)
+      await ask('query-next', { queryId: 'q', seq: i + 1 }).catch(() => {});
     if (close) await ask('query-close', { queryId: 'q' });
     await until(() => unpinned.length === 2);
     expect(unpinned.sort()).toEqual(everywhere);
     expect(closed).toBe(1);
-    await expect(ask('query-next', { queryId: 'q' })).rejects.toMatchObject({ code: 'QUERY_GONE' });
+    await expect(ask('query-next', { queryId: 'q', seq: pulls + 1 })).rejects.toMatchObject({
+      code: 'QUERY_GONE',
+    });
   });
 
   it('that could not begin', async () => {

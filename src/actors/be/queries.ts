@@ -12,6 +12,7 @@ import {
   type PinRequest,
   type QueryAliveReply,
   type QueryAliveRequest,
+  type QueryEndRequest,
   type QueryNextReply,
   type QueryNextRequest,
   type QueryRunReply,
@@ -23,6 +24,8 @@ import { PinLeases } from './pin-leases.ts';
 import { rememberSchema } from './schemas.ts';
 
 const PIN_TIMEOUT_MS = 30_000;
+/** More than run at a time. */
+const ASKED_MAX = 1_024;
 const IDLE_MS_MAX = 600_000;
 /** Of one answer: many small parts together outgrow a message as one large part does (T2). */
 const INLINE_IN_ALL_MAX = 64 * 1024;
@@ -38,6 +41,8 @@ interface Running {
   readonly result: QueryResult;
   readonly peers: readonly Place[];
   timer: unknown;
+  /** The last batch that was asked for. */
+  answered: { readonly seq: number; readonly reply: Promise<QueryNextReply> } | null;
 }
 
 type Respond = <Request, Reply>(
@@ -51,6 +56,8 @@ export class BeQueries {
   /** Queries that have no result yet: a close that comes so early stops them. */
   readonly #opening = new Map<string, AbortController>();
   readonly #pins: PinLeases;
+  /** The newest queries by id, running or over. */
+  readonly #asked = new Map<string, Promise<QueryRunReply>>();
 
   constructor(context: BeContext) {
     this.#context = context;
@@ -58,12 +65,18 @@ export class BeQueries {
   }
 
   respond(respond: Respond): void {
-    respond('query-run', async (request: QueryRunRequest): Promise<QueryRunReply> => {
-      const { columns } = await this.open(request);
-      return { columns };
+    respond('query-run', (request: QueryRunRequest): Promise<QueryRunReply> => {
+      // A request may arrive twice (bus contract B2): a second run would begin the rows anew.
+      const known = this.#asked.get(request.queryId);
+      if (known !== undefined) return known;
+      const reply = this.open(request).then(({ columns }) => ({ columns }));
+      this.#asked.set(request.queryId, reply);
+      const oldest = this.#asked.size > ASKED_MAX ? this.#asked.keys().next().value : undefined;
+      if (oldest !== undefined) this.#asked.delete(oldest);
+      return reply;
     });
     respond('query-next', (request: QueryNextRequest) => this.#next(request));
-    respond('query-close', async (request: QueryNextRequest) => {
+    respond('query-close', async (request: QueryEndRequest) => {
       await this.#close(request.queryId);
       return {};
     });
@@ -71,7 +84,7 @@ export class BeQueries {
       return { alive: queryIds.filter((id) => this.#running.has(id) || this.#opening.has(id)) };
     });
     respond('pin', (request: PinRequest) => this.#pin(request));
-    respond('unpin', (request: QueryNextRequest) => {
+    respond('unpin', (request: QueryEndRequest) => {
       this.#pins.release(request.queryId);
       return {};
     });
@@ -97,7 +110,7 @@ export class BeQueries {
       const result = await engine.query({ select, context }, tables, stop.signal);
       if (stop.signal.aborted) await result.close();
       stop.signal.throwIfAborted();
-      const running: Running = { result, peers, timer: undefined };
+      const running: Running = { result, peers, timer: undefined, answered: null };
       this.#running.set(queryId, running);
       this.#expectNext(queryId, running);
       return {
@@ -126,7 +139,16 @@ export class BeQueries {
     }
   }
 
-  async #next({ queryId }: QueryNextRequest): Promise<QueryNextReply> {
+  #next({ queryId, seq }: QueryNextRequest): Promise<QueryNextReply> {
+    const answered = this.#running.get(queryId)?.answered;
+    if (answered?.seq === seq) return answered.reply;
+    const reply = this.#pullNext(queryId);
+    const running = this.#running.get(queryId);
+    if (running !== undefined) running.answered = { seq, reply };
+    return reply;
+  }
+
+  async #pullNext(queryId: string): Promise<QueryNextReply> {
     const { clock, parts } = this.#context;
     const running = this.#running.get(queryId);
     if (running === undefined) {

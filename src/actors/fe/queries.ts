@@ -11,6 +11,7 @@ import type { PartStore } from '../../protocol/bus.types.ts';
 import type { Select } from '../../sql/ast/select.ts';
 import { bytesRef, readBytesRef } from '../bytes-ref.ts';
 import type {
+  QueryEndRequest,
   QueryNextReply,
   QueryNextRequest,
   QueryRunReply,
@@ -114,7 +115,7 @@ export class Queries {
     const close = async () => {
       if (closed) return;
       closed = true;
-      const body: QueryNextRequest = { queryId };
+      const body: QueryEndRequest = { queryId };
       await nodes.request(be, 'query-close', body, { timeoutMs: 5_000 }).catch(() => undefined);
     };
     let reply: QueryRunReply;
@@ -126,8 +127,8 @@ export class Queries {
     }
     async function* pull(): AsyncIterableIterator<ColumnBatch> {
       try {
-        for (;;) {
-          const body: QueryNextRequest = { queryId };
+        for (let seq = 1; ; seq++) {
+          const body: QueryNextRequest = { queryId, seq };
           const next = await ask<QueryNextReply>('query-next', body);
           if (next.kind === 'end') return;
           yield decodeBatch(await readBytesRef(next.bytes, parts, signal));
