@@ -164,7 +164,8 @@ export class Txns {
     this.#await(verdict.entry);
     this.#pauseOverLimit(proposal);
     log.write('debug', 'transaction queued', { txnId: proposal.txnId });
-    await durable;
+    // D3: after a write that failed nobody is answered, and the process ends.
+    await durable.catch(() => new Promise<never>(() => {}));
     return { kind: 'committed' };
   }
 
