@@ -40,7 +40,8 @@ export function comparable(
     return [a.sql, b.sql];
   }
   const literal = exprs.b?.kind === 'string' ? exprs.b.value : undefined;
-  if (isNumber(a.cat) || a.cat === 'bool') {
+  if (a.cat === 'bool') return [a.sql, castSql(b.sql, { name: 'BOOLEAN' }, 'text')];
+  if (isNumber(a.cat)) {
     // A literal that is a plain number is compared exactly, and the filter reaches the files.
     if (literal !== undefined && /^\s*[+-]?[0-9]{1,30}(\.[0-9]{1,8})?\s*$/.test(literal))
       return [numberOf(a).sql, literal.trim().replace(/^\+/, '')];

@@ -145,6 +145,9 @@ const tables: Readonly<Record<string, readonly Case[]>> = {
   'comparisons of different types (5.3)': [
     ["1 = '1'", '1'],
     ["1 = '1.5'", '0'],
+    ["true = 'TRUE'", '1'],
+    ["'0' = (1 > 2)", '1'],
+    ["true = 'x'", null],
     ["'10' > 9", '1'],
     ["1 = 'abc'", null],
     ["date '2024-01-31' = '20240131'", '1'],

@@ -151,6 +151,16 @@ describe('columns', () => {
     expect((await transform(one, [[value]])).rows).toEqual([[out]]);
   });
 
+  it('a row for which an expression fails leaves the others as they are', async () => {
+    const one: Case = {
+      fields: { f: TEXT },
+      columns: [{ name: 'c', type: { name: 'DATE' } }],
+      sources: ["=date_trunc(f, '2024-05-17')"],
+    };
+    const made = await transform(one, [['month'], ['no unit'], ['year'], [null]]);
+    expect(made.rows.flat()).toEqual(['2024-05-01', null, '2024-01-01', null]);
+  });
+
   it('E1: uuid() is another value in each row, and the same again for the same seed', async () => {
     const one: Case = {
       fields: { f: INT },
