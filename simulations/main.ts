@@ -1,42 +1,201 @@
-/** `npm run sim`: seeds of the simulation. Exit code 1 when an invariant broke. */
+/**
+ * `npm run sim`: seeds of the simulation, in two processes. Exit code 1 when an invariant broke.
+ *
+ *   npm run sim -- [--seed S] [--seeds N] [--scenario NAME] [--mutant NAME | --mutants] [--trace FILE] [--processes 2]
+ */
+import { fork } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { runSeed, type SeedResult } from './run.ts';
+import { MUTANTS } from './mutants/mutants.ts';
+import { type RunOptions, runSeed, type SeedResult } from './run.ts';
+import { SCENARIOS } from './scenarios/scenarios.ts';
+
+const MUTANT_SEEDS = 200;
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
+    scenario: { type: 'string' },
+    mutant: { type: 'string' },
+    mutants: { type: 'boolean', default: false },
+    trace: { type: 'string' },
+    processes: { type: 'string', default: '2' },
   },
 });
 const say = (text: string) => process.stdout.write(`${text}\n`);
-const first = Number(values.seed);
-const count = Number(values.seeds);
 const now = () => performance.now();
-let failures = 0;
-const results: SeedResult[] = [];
-for (let i = 0; i < count; i++) {
-  const result = await runSeed(String(first + i), now);
-  results.push(result);
-  if (count <= 20) {
-    say(
-      `seed ${result.seed}: ${result.steps} steps, ${result.commits} commits, ${Math.round(result.virtualMs / 1000)} s virtual, ${Math.round(result.wallMs)} ms, ${result.digest}`,
+
+interface Job {
+  readonly seed: string;
+  readonly scenario?: string;
+  readonly mutant?: string;
+  readonly keep?: number;
+}
+
+/** What crosses between processes. */
+type Report = Omit<SeedResult, 'reached'> & { readonly reached: Readonly<Record<string, number>> };
+
+async function runJob(job: Job): Promise<Report> {
+  const scenario = SCENARIOS.find(({ name }) => name === job.scenario);
+  const mutant = MUTANTS.find(({ name }) => name === job.mutant);
+  if (job.scenario !== undefined && scenario === undefined) {
+    throw new Error(
+      `no scenario "${job.scenario}": ${SCENARIOS.map(({ name }) => name).join(', ')}`,
     );
   }
-  if (result.failure === null) continue;
-  failures += 1;
-  say(`seed ${result.seed} FAILED at ${result.failure.atMs} ms`);
-  say(JSON.stringify(result.options));
-  for (const event of result.events.slice(-60))
-    say(
-      `  ${Math.round(event.atMs)} ${event.who} ${event.what} ${event.fields === undefined ? '' : JSON.stringify(event.fields).slice(0, 200)}`,
-    );
-  say(result.failure.message.slice(0, 3000));
-  say(`again: npm run sim -- --seed ${result.seed}`);
+  if (job.mutant !== undefined && mutant === undefined) {
+    throw new Error(`no mutant "${job.mutant}": ${MUTANTS.map(({ name }) => name).join(', ')}`);
+  }
+  const options: RunOptions = {
+    ...(mutant === undefined ? {} : { mutant }),
+    ...(scenario === undefined ? {} : { options: scenario.options, scenario: scenario.run }),
+    ...(job.keep === undefined ? {} : { keep: job.keep }),
+  };
+  const result = await runSeed(job.seed, now, options);
+  return { ...result, reached: Object.fromEntries(result.reached) };
 }
-const commits = results.map((one) => one.commits).sort((a, b) => a - b);
-const wall = results.reduce((sum, one) => sum + one.wallMs, 0);
-const virtual = results.reduce((sum, one) => sum + one.virtualMs, 0);
-say(
-  `${count} seeds, ${failures} failed; median commits ${commits[commits.length >> 1]}, ${Math.round(wall)} ms wall, virtual/wall ${(virtual / wall).toFixed(0)}`,
-);
-process.exit(failures > 0 ? 1 : 0);
+
+/** Children run one job after another; `next` gives jobs until there are none. */
+async function inProcesses(
+  count: number,
+  next: () => Job | undefined,
+  report: (job: Job, result: Report) => void,
+): Promise<void> {
+  const one = () =>
+    new Promise<void>((resolve, reject) => {
+      const child = fork(new URL(import.meta.url).pathname, ['--processes', '0'], {
+        serialization: 'advanced',
+      });
+      let job = next();
+      if (job === undefined) {
+        child.kill();
+        resolve();
+        return;
+      }
+      child.on('message', (result) => {
+        report(job as Job, result as Report);
+        job = next();
+        if (job === undefined) child.kill();
+        else child.send(job);
+      });
+      child.on('error', reject);
+      child.on('exit', (code) => {
+        if (job === undefined) resolve();
+        else reject(new Error(`a process ended with ${code} in seed ${job.seed}`));
+      });
+      child.send(job);
+    });
+  await Promise.all(Array.from({ length: count }, one));
+}
+
+function tell(result: Report, command: string): void {
+  const { failure } = result;
+  if (failure === null) return;
+  say(`seed ${result.seed} FAILED: ${failure.invariant}, at ${Math.round(failure.atMs)} ms`);
+  say(`  options ${JSON.stringify(result.options)}`);
+  for (const { atMs, who, what, fields } of result.events.slice(-40)) {
+    const more = fields === undefined ? '' : JSON.stringify(fields).slice(0, 200);
+    say(`  ${Math.round(atMs)} ${who} ${what} ${more}`);
+  }
+  say(`  ${failure.message.slice(0, 3_000)}`);
+  say(`  again: ${command}`);
+}
+
+const commandOf = ({ seed, scenario, mutant }: Job) =>
+  `npm run sim -- --seed ${seed}${scenario === undefined ? '' : ` --scenario ${scenario}`}${mutant === undefined ? '' : ` --mutant ${mutant}`}`;
+
+async function runSeeds(): Promise<number> {
+  const first = Number(values.seed);
+  const count = Number(values.seeds);
+  const { scenario, mutant } = values;
+  const reached = new Map<string, number>();
+  const results: Report[] = [];
+  let given = 0;
+  const next = (): Job | undefined => {
+    if (given === count) return undefined;
+    given += 1;
+    return {
+      seed: String(first + given - 1),
+      ...(scenario === undefined ? {} : { scenario }),
+      ...(mutant === undefined ? {} : { mutant }),
+      ...(values.trace === undefined ? {} : { keep: 1_000_000 }),
+    };
+  };
+  const report = (job: Job, result: Report) => {
+    results.push(result);
+    for (const [name, times] of Object.entries(result.reached)) {
+      reached.set(name, (reached.get(name) ?? 0) + times);
+    }
+    tell(result, commandOf(job));
+    if (results.length % 100 === 0) say(`${results.length} of ${count} seeds`);
+  };
+  if (count === 1) {
+    const job = next() as Job;
+    const result = await runJob(job);
+    report(job, result);
+    say(`seed ${result.seed}: options ${JSON.stringify(result.options)}`);
+    say(`${result.steps} steps, trace ${result.digest}`);
+    if (values.trace !== undefined) {
+      await writeFile(values.trace, result.events.map((event) => JSON.stringify(event)).join('\n'));
+    }
+  } else {
+    await inProcesses(Math.max(1, Number(values.processes)), next, report);
+  }
+  const failed = results.filter(({ failure }) => failure !== null).length;
+  const commits = results.map((one) => one.commits).sort((a, b) => a - b);
+  const wallMs = results.reduce((sum, one) => sum + one.wallMs, 0);
+  const virtualMs = results.reduce((sum, one) => sum + one.virtualMs, 0);
+  const names = [...reached].sort(([a], [b]) => (a < b ? -1 : 1));
+  say(`reached: ${names.map(([name, times]) => `${name} ${times}`).join(', ')}`);
+  say(
+    `${count} seeds, ${failed} failed; commits a seed: median ${commits[commits.length >> 1]}; virtual seconds per second of a core: ${(virtualMs / wallMs).toFixed(0)}`,
+  );
+  return failed;
+}
+
+/** For each planted bug the seeds that it took until something noticed. */
+async function runMutants(): Promise<number> {
+  const jobs = MUTANTS.map(({ name }) => ({
+    name,
+    tries: 0,
+    found: undefined as Report | undefined,
+  }));
+  const waiting = [...jobs];
+  const running = new Map<Job, (typeof jobs)[number]>();
+  const next = (): Job | undefined => {
+    const mutant = waiting.shift();
+    if (mutant === undefined) return undefined;
+    mutant.tries += 1;
+    const job = { seed: String(mutant.tries), mutant: mutant.name };
+    running.set(job, mutant);
+    return job;
+  };
+  await inProcesses(Math.max(1, Number(values.processes)), next, (job, result) => {
+    const mutant = running.get(job);
+    if (mutant === undefined) return;
+    if (result.failure !== null) mutant.found = result;
+    else if (mutant.tries < MUTANT_SEEDS) {
+      waiting.unshift(mutant);
+      return;
+    }
+    const { failure } = mutant.found ?? {};
+    say(
+      `${mutant.name}: ${failure == null ? `NOT FOUND in ${mutant.tries} seeds` : `${mutant.tries} seeds, ${failure.invariant}`}`,
+    );
+  });
+  const tries = jobs.filter(({ found }) => found !== undefined).map((one) => one.tries);
+  const sorted = tries.sort((a, b) => a - b);
+  say(`seeds until found: median ${sorted[sorted.length >> 1]}, worst ${sorted.at(-1)}`);
+  say(`mutants ${tries.length}/${jobs.length} found`);
+  return jobs.length - tries.length;
+}
+
+if (values.processes === '0') {
+  process.on('message', (job) => {
+    void runJob(job as Job).then((result) => process.send?.(result));
+  });
+} else {
+  const failed = values.mutants ? await runMutants() : await runSeeds();
+  process.exit(failed > 0 ? 1 : 0);
+}

@@ -17,9 +17,13 @@ import { Trace, type TraceEvent } from './world/trace.ts';
 
 export interface Mutant {
   readonly name: string;
-  readonly apply?: (world: Harness) => void;
+  readonly apply?: (harness: Harness) => void;
+  /** Changes what all runs share; the function that it gives undoes it. */
+  readonly patch?: (harness: Harness) => () => void;
   readonly engineHooks?: EngineHooks;
   readonly wrapBe?: NonNullable<World['wrapBe']>;
+  readonly wrapBus?: NonNullable<World['wrapBus']>;
+  readonly wrapTransport?: NonNullable<World['wrapTransport']>;
 }
 
 /** What scenarios and mutants get into their hands. */
@@ -75,14 +79,14 @@ export function swarm(random: SeededRandom): SwarmOptions {
     syncMsMax: random.pick([1, 5, 50, 300]),
     writeError: sometimes(() => random.next() * 0.01),
     silence: sometimes(() => random.next() * 0.1),
-    crashFeMs: sometimes(() => random.whole(2_000, 20_000)),
-    crashBeMs: sometimes(() => random.whole(2_000, 20_000)),
-    crashAllMs: sometimes(() => random.whole(4_000, 30_000)),
+    crashFeMs: sometimes(() => random.whole(4_000, 40_000)),
+    crashBeMs: sometimes(() => random.whole(4_000, 40_000)),
+    crashAllMs: sometimes(() => random.whole(8_000, 60_000)),
     cutMs: sometimes(() => random.whole(2_000, 20_000)),
     leaderMs: sometimes(() => random.whole(500, 5_000)),
     brokerMs: sometimes(() => random.whole(2_000, 20_000)),
     pauseMs: sometimes(() => random.whole(2_000, 20_000)),
-    produceMs: random.pick([300, 1_000, 3_000]),
+    produceMs: random.pick([150, 500, 1_500]),
     abortShare: sometimes(() => random.next() * 0.4),
     newPartition: random.chance(0.2),
   };
@@ -145,6 +149,8 @@ export async function runSeed(
     parts: new SimParts(clock),
     engineHooks: run.mutant?.engineHooks ?? {},
     ...(run.mutant?.wrapBe === undefined ? {} : { wrapBe: run.mutant.wrapBe }),
+    ...(run.mutant?.wrapBus === undefined ? {} : { wrapBus: run.mutant.wrapBus }),
+    ...(run.mutant?.wrapTransport === undefined ? {} : { wrapTransport: run.mutant.wrapTransport }),
   };
   const files: SimFiles = new Map();
   const disk = (name: string) =>
@@ -165,13 +171,17 @@ export async function runSeed(
   const driver = new Driver(harness, random.fork('driver'));
   const from = wallNow();
   let failure: SeedResult['failure'] = null;
+  let undo: (() => void) | undefined;
   try {
     run.mutant?.apply?.(harness);
+    undo = run.mutant?.patch?.(harness);
     await driver.run(run.scenario);
   } catch (error) {
     const invariant = error instanceof InvariantBroken ? error.invariant : 'error';
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
     failure = { invariant, message, atMs: clock.now() - startMs };
+  } finally {
+    undo?.();
   }
   return {
     seed,

@@ -7,8 +7,10 @@ import type { Clock } from '../../src/base/clock.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { Random } from '../../src/base/random.ts';
 import { valueText } from '../../src/formats/value-text.ts';
+import type { Bus } from '../../src/protocol/bus.types.ts';
 import { BusCore } from '../../src/protocol/bus-core.ts';
 import type { Session } from '../../src/protocol/mysql/mysql.types.ts';
+import type { KafkaTransport } from '../../src/sources/kafka/kafka.types.ts';
 import { createKafkaPort } from '../../src/sources/kafka/kafka-port.ts';
 import { openTabletStore } from '../../src/storage/tablet-store.ts';
 import type { TabletStore } from '../../src/storage/tablet-store.types.ts';
@@ -34,6 +36,8 @@ export interface World {
   readonly engineHooks: EngineHooks;
   /** What a mutant puts between the code and a disk's store. */
   readonly wrapBe?: (store: TabletStore) => TabletStore;
+  readonly wrapBus?: (bus: Bus) => Bus;
+  readonly wrapTransport?: (transport: KafkaTransport) => KafkaTransport;
 }
 
 /** A boot of a process. */
@@ -99,14 +103,15 @@ abstract class Process {
     });
   }
 
-  protected bus(boot: Boot): BusCore {
-    return new BusCore({
+  protected bus(boot: Boot): Bus {
+    const bus = new BusCore({
       from: this.name,
       clock: boot.clock,
       log: boot.log,
       wire: this.world.network.wire(this.name, () => boot.alive),
       inbox: `${this.name}-${this.boots}`,
     });
+    return this.world.wrapBus?.(bus) ?? bus;
   }
 
   protected abstract open(boot: Boot): Promise<void>;
@@ -196,7 +201,10 @@ export class BeProcess extends Process {
       bus: this.bus(boot),
       parts: this.world.parts.store(this.name, isAlive),
       kafka: createKafkaPort({
-        open: this.world.kafka.open(isAlive),
+        open: async (config) => {
+          const transport = await this.world.kafka.open(isAlive)(config);
+          return this.world.wrapTransport?.(transport) ?? transport;
+        },
         clock: boot.clock,
         log: boot.log,
       }),
