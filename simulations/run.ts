@@ -86,7 +86,7 @@ export function swarm(random: SeededRandom): SwarmOptions {
     leaderMs: sometimes(() => random.whole(500, 5_000)),
     brokerMs: sometimes(() => random.whole(2_000, 20_000)),
     pauseMs: sometimes(() => random.whole(2_000, 20_000)),
-    produceMs: random.pick([150, 500, 1_500]),
+    produceMs: random.pick([100, 300, 1_000]),
     abortShare: sometimes(() => random.next() * 0.4),
     newPartition: random.chance(0.2),
   };
@@ -231,6 +231,9 @@ class Driver {
     await this.#until(isDone, CONVERGE_MS, 'convergence');
     const seen = await this.#snapshot(60_000);
     checkAll(world.kafka, seen);
+    // What was voted for is asked about until it is settled (PROTOCOL.md C2).
+    const isSettled = () => bes.every((be) => be.store?.inDoubt().length === 0);
+    await this.#until(isSettled, 60_000, 'the end of all doubt');
   }
 
   /** Steps until the condition holds; the invariants are checked after each. */

@@ -347,11 +347,8 @@ export const MUTANTS: readonly Mutant[] = [
     })),
   },
   {
-    name: 'bus.run-answers-empty',
-    wrapBus: (bus) =>
-      answering(bus, /\.task-run$/, (reply, body) =>
-        (body as { txnId: number }).txnId % 5 === 0 ? { kind: 'empty' } : reply,
-      ),
+    name: 'doubt.never-asked',
+    wrapBe: (store) => changed(store, { inDoubt: () => [], abort: async () => {} }),
   },
   {
     name: 'bus.rejects-stop-progress',

@@ -193,7 +193,8 @@ export class BeProcess extends Process {
     if (!boot.alive) return;
     const traced = tracedStore(opened, this.name, this.world.trace);
     const store = this.world.wrapBe?.(traced) ?? traced;
-    this.store = store;
+    // What checkers look at is the store itself, whatever a mutant shows to the code.
+    this.store = traced;
     const service = createBeService({
       name: this.name,
       store,
