@@ -58,6 +58,7 @@ export interface SwarmOptions {
   readonly produceMs: number;
   readonly abortShare: number;
   readonly newPartition: boolean;
+  readonly timeoutS: number;
 }
 
 const CONVERGE_MS = 180_000;
@@ -71,24 +72,25 @@ export function swarm(random: SeededRandom): SwarmOptions {
     partitions: random.whole(1, 4),
     buckets: random.whole(1, 4),
     desired: random.whole(1, 3),
-    chaosMs: random.whole(30_000, 90_000),
+    chaosMs: random.whole(25_000, 90_000),
     drop: sometimes(() => random.next() * 0.05),
     duplicate: sometimes(() => random.next() * 0.1),
     reorder: sometimes(() => random.next() * 0.1),
     delayMsMax: random.pick([2, 10, 100, 1_000]),
     syncMsMax: random.pick([1, 5, 50, 300]),
     writeError: sometimes(() => random.next() * 0.01),
-    silence: sometimes(() => random.next() * 0.1),
+    silence: sometimes(() => random.next() * 0.05),
     crashFeMs: sometimes(() => random.whole(4_000, 40_000)),
     crashBeMs: sometimes(() => random.whole(4_000, 40_000)),
     crashAllMs: sometimes(() => random.whole(8_000, 60_000)),
-    cutMs: sometimes(() => random.whole(2_000, 20_000)),
-    leaderMs: sometimes(() => random.whole(500, 5_000)),
-    brokerMs: sometimes(() => random.whole(2_000, 20_000)),
-    pauseMs: sometimes(() => random.whole(2_000, 20_000)),
-    produceMs: random.pick([100, 300, 1_000]),
+    cutMs: sometimes(() => random.whole(4_000, 40_000)),
+    leaderMs: sometimes(() => random.whole(2_000, 20_000)),
+    brokerMs: sometimes(() => random.whole(4_000, 30_000)),
+    pauseMs: sometimes(() => random.whole(4_000, 20_000)),
+    produceMs: random.pick([100, 300, 600]),
     abortShare: sometimes(() => random.next() * 0.4),
     newPartition: random.chance(0.2),
+    timeoutS: random.pick([5, 10, 60]),
   };
 }
 
@@ -316,7 +318,7 @@ class Driver {
     for (const sql of [
       'CREATE DATABASE d',
       `CREATE TABLE d.t (id VARCHAR(40) NOT NULL, v BIGINT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id) BUCKETS ${options.buckets}`,
-      `CREATE ROUTINE LOAD d.j ON t COLUMNS TERMINATED BY "," PROPERTIES ("desired_concurrent_number" = "${options.desired}", "max_error_number" = "1000000") FROM KAFKA ("kafka_broker_list" = "b:1", "kafka_topic" = "t", "property.kafka_default_offsets" = "OFFSET_BEGINNING")`,
+      `CREATE ROUTINE LOAD d.j ON t COLUMNS TERMINATED BY "," PROPERTIES ("desired_concurrent_number" = "${options.desired}", "max_error_number" = "1000000", "task_consume_second" = "3", "task_timeout_second" = "${options.timeoutS}") FROM KAFKA ("kafka_broker_list" = "b:1", "kafka_topic" = "t", "property.kafka_default_offsets" = "OFFSET_BEGINNING")`,
     ]) {
       await this.#statement(sql, 30_000);
     }
@@ -377,8 +379,9 @@ class Driver {
       clock.at(this.#random.whole(100, 5_000), () => kafka.dead.delete(broker));
     });
     this.#every(options.pauseMs, () => {
-      const sql = this.#random.pick(['PAUSE ROUTINE LOAD FOR d.j', 'RESUME ROUTINE LOAD FOR d.j']);
-      world.trace.reach(sql.slice(0, 5));
+      const verb = this.#random.pick(['PAUSE', 'RESUME', 'RESUME', 'RESUME']);
+      const sql = `${verb} ROUTINE LOAD FOR d.j`;
+      world.trace.reach(`statement.${verb}`);
       fe.run(sql).catch(() => {});
     });
     if (options.newPartition) clock.at(options.chaosMs / 2, () => kafka.addPartition());
@@ -409,7 +412,7 @@ class Driver {
   #look(): void {
     const { world, fe } = this.#harness;
     const next = () => {
-      world.clock.at(this.#random.whole(100, 2_000), () => {
+      world.clock.at(this.#random.whole(500, 4_000), () => {
         if (!this.#isProducing) return;
         fe.run('SELECT * FROM d.t')
           .then((rows) => {
