@@ -11,7 +11,7 @@ import type { FeCore } from './fe-core.ts';
 import type { TableFact } from './fe-facts.ts';
 import { labelKey } from './fe-fold.ts';
 import { rejectLine } from './http-routes.ts';
-import { placeTarget } from './jobs.ts';
+import { placeTarget } from './load-target.ts';
 import type { Nodes } from './nodes.ts';
 import type { Queries } from './queries.ts';
 import type { Txns } from './txns.ts';

@@ -4,7 +4,7 @@
  *   E1. A task of an older epoch commits nothing; it is dropped here and refused in `decide`.
  *   E2. Whatever a job waits for is in its facts or in its tasks' messages.
  */
-import { type Actor, createActor, fromPromise } from 'xstate';
+import { createActor, fromPromise } from 'xstate';
 import { assert } from '../../base/assert.ts';
 import { sleep } from '../../base/clock.ts';
 import { LoadError, toErrorData } from '../../base/errors.ts';
@@ -15,47 +15,22 @@ import {
   type TaskContext,
   type TaskResult,
 } from '../../machines/routine-load-task.ts';
-import { planLoad } from '../../sql/statements/load-plan.ts';
-import type { AbortMessage, LoadTarget, TaskRunReply, TaskRunRequest } from '../messages.ts';
 import type { FeKernel, TaskView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
-import type { FeEntry, JobFact, JobReason, JobState, RejectRef, TableFact } from './fe-facts.ts';
+import type { FeEntry, JobFact, JobReason, JobState } from './fe-facts.ts';
 import { clears, reasonOf } from './job-reasons.ts';
+import type { LiveJob, LiveTask } from './live-jobs.types.ts';
 import type { Nodes } from './nodes.ts';
+import { TaskAttempts } from './task-attempts.ts';
 import type { Txns } from './txns.ts';
 
-interface LiveTask {
-  readonly actor: Actor<typeof routineLoadTaskMachine>;
-  readonly taskId: string;
-  readonly epoch: number;
-  readonly partitions: readonly number[];
-  readonly createdMs: number;
-  readonly abort: AbortController;
-  lastScheduledMs: number | null;
-  executeStartMs: number | null;
-  txnId: number;
-  txnStatus: string;
-  beId: string | null;
-}
-
-interface LiveJob {
-  readonly jobId: number;
-  readonly actor: Actor<typeof routineLoadJobMachine>;
-  readonly tasks: Map<string, LiveTask>;
-  latest: Record<string, string>;
-  latestMs: number | null;
-  /** Aborts in a row, for the tasks' back-off. */
-  failures: number;
-}
-
 const LOOK_TIMEOUT_MS = 12_000;
-const REJECTS_MAX = 50;
 
 export class Jobs {
   readonly #core: FeCore;
   readonly #kernel: FeKernel;
   readonly #nodes: Nodes;
-  readonly #txns: Txns;
+  readonly #attempts: TaskAttempts;
   readonly #jobs = new Map<number, LiveJob>();
   #closed = false;
 
@@ -63,7 +38,7 @@ export class Jobs {
     this.#core = core;
     this.#kernel = kernel;
     this.#nodes = nodes;
-    this.#txns = txns;
+    this.#attempts = new TaskAttempts(core, kernel, nodes, txns);
     nodes.onChange(() => {
       for (const live of this.#jobs.values()) {
         for (const task of live.tasks.values()) task.actor.send({ type: 'task.slot' });
@@ -527,7 +502,7 @@ export class Jobs {
             }),
             run: fromPromise<TaskResult, TaskContext>(async ({ input }) => {
               assert(input.slot !== null, 'K2: a task runs with a slot');
-              return this.#run(live, task, input.slot);
+              return this.#attempts.run(live, task, input.slot);
             }),
           },
           actions: { freeSlot: free },
@@ -583,191 +558,4 @@ export class Jobs {
     if (this.#closed || fact === undefined || fact.epoch !== task.epoch) return;
     this.#startTask(live, task.partitions, task.epoch, delayMs, message, task.beId);
   }
-
-  async #run(
-    live: LiveJob,
-    task: LiveTask,
-    slot: { beId: string; incarnation: string },
-  ): Promise<TaskResult> {
-    const { clock, journal } = this.#core;
-    const fact = this.#fact(live.jobId);
-    const table = journal.head.tables.get(fact.tableId);
-    if (table === undefined) throw new LoadError('TABLE_DROPPED', 'the table was dropped');
-    const txnId = this.#txns.nextTxnId();
-    const label = `${fact.name}-${fact.jobId}-${task.taskId}`;
-    const beginMs = clock.now();
-    task.executeStartMs = beginMs;
-    task.beId = slot.beId;
-    task.txnId = txnId;
-    task.txnStatus = 'PREPARE';
-    const { properties } = fact.definition;
-    let empty = false;
-    const outcome = await this.#txns.run(
-      {
-        txnId,
-        prepare: async (signal) => {
-          const reply = await this.#nodes.request<TaskRunReply>(
-            slot,
-            'task-run',
-            this.#request(fact, table, task, txnId, label),
-            { timeoutMs: properties.taskTimeoutSecond * 1000, signal },
-          );
-          if (reply.kind === 'empty') {
-            empty = true;
-            return null;
-          }
-          live.latest = { ...live.latest, ...reply.ends };
-          checkRatio(reply.counts, properties.maxFilterRatio, reply.rejects);
-          task.txnStatus = 'PREPARED';
-          return {
-            txnId,
-            attempt: 1,
-            dbId: fact.dbId,
-            tableId: table.tableId,
-            schemaId: table.schema.schemaId,
-            label,
-            source: 'routine_load' as const,
-            job: { jobId: fact.jobId, epoch: task.epoch, taskId: task.taskId },
-            votes: reply.votes,
-            progress: reply.progress,
-            timestamps: reply.timestamps,
-            counts: reply.counts,
-            rejects: reply.rejects,
-            beginMs,
-          };
-        },
-        abort: () => this.#tellAbort(txnId, empty),
-      },
-      task.abort.signal,
-    );
-    if (empty) return { kind: 'empty' };
-    if (!outcome.committed) {
-      await this.#recordAbort(fact.jobId, txnId, label, slot.beId, outcome.cause);
-      return { kind: 'aborted', cause: outcome.cause };
-    }
-    task.txnStatus = 'COMMITTED';
-    await outcome.visible;
-    return { kind: 'visible' };
-  }
-
-  async #tellAbort(txnId: number, empty: boolean): Promise<void> {
-    if (empty) return;
-    const message: AbortMessage = { fe: this.#core.stamp(), txnId, attempt: 1 };
-    await Promise.all(
-      this.#nodes
-        .alive()
-        .map((be) =>
-          this.#nodes.request(be, 'abort', message, { timeoutMs: 2_000 }).catch(() => undefined),
-        ),
-    );
-  }
-
-  async #recordAbort(
-    jobId: number,
-    txnId: number,
-    label: string,
-    beId: string,
-    cause: unknown,
-  ): Promise<void> {
-    const data = toErrorData(cause);
-    if (data.code === 'TASK_DROPPED') return;
-    const atMs = this.#core.clock.now();
-    const count = Number(data.details?.rejects ?? 0);
-    const rejects: RejectRef | null =
-      count > 0 ? { txnId, beId, label, count, aborted: true, atMs } : null;
-    await this.#core.append({
-      type: 'task.aborted',
-      jobId,
-      txnId,
-      message: `[${new Date(atMs).toISOString()}] ${data.message}`,
-      rejects,
-      atMs,
-    });
-  }
-
-  #request(
-    fact: JobFact,
-    table: TableFact,
-    task: LiveTask,
-    txnId: number,
-    label: string,
-  ): TaskRunRequest {
-    const { clock, random } = this.#core;
-    const { properties, source } = fact.definition;
-    const context = { timezone: properties.timezone, nowMs: clock.now(), seed: randomUuid(random) };
-    const plan = planLoad(table, fact.definition);
-    return {
-      fe: this.#core.stamp(),
-      txnId,
-      attempt: 1,
-      label,
-      kafka: this.#kernel.kafkaConfig(fact.dbId, source),
-      topic: source.topic,
-      groupId: source.custom['group.id'] ?? fact.name,
-      ranges: task.partitions.map((partition) => {
-        const from = fact.progress[String(partition)];
-        assert(
-          from !== undefined && !from.startsWith('OFFSET_'),
-          'a task starts at a resolved offset',
-        );
-        return { partition, from };
-      }),
-      limits: {
-        bytesMax: this.#kernel.configNumber('max_routine_load_batch_size'),
-        consumeMs: Math.min(properties.taskConsumeSecond, properties.maxBatchIntervalS) * 1000,
-      },
-      format: plan.format,
-      fields: plan.fields,
-      transform: {
-        schema: table.schema,
-        sources: plan.sources,
-        strict: plan.strict,
-        context,
-        ...(plan.where === undefined ? {} : { where: plan.where }),
-      },
-      target: placeTarget(table, this.#core),
-      rejectsMax: REJECTS_MAX,
-    };
-  }
-}
-
-/** The table's tablets with the BEs that keep them now. */
-export function placeTarget(table: TableFact, core: FeCore): LoadTarget {
-  const { head } = core.journal;
-  return {
-    tableId: table.tableId,
-    buckets: table.buckets,
-    tablets: table.tablets.map((tablet) => {
-      const fact = head.tablets.get(tablet.tabletId);
-      const be = head.bes.get(tablet.beId);
-      if (fact?.damaged) {
-        throw new LoadError(
-          'TABLET_DAMAGED',
-          `tablet ${tablet.tabletId} is damaged: ${fact.damaged}`,
-          {
-            hint: 'DROP or TRUNCATE the table to give its tablets up',
-          },
-        );
-      }
-      if (be === undefined || be.dropped) {
-        throw new LoadError('BE_LOST', `BE "${tablet.beId}" of tablet ${tablet.tabletId} is gone`);
-      }
-      return { ...tablet, incarnation: be.incarnation };
-    }),
-  };
-}
-
-/** `filter.exact`: the ratio is of error rows among those that WHERE chose; 1 turns it off. */
-function checkRatio(
-  counts: { loaded: number; filtered: number },
-  ratio: number,
-  rejects: { count: number } | null,
-): void {
-  const total = counts.loaded + counts.filtered;
-  if (ratio >= 1 || total === 0 || counts.filtered / total <= ratio) return;
-  throw new LoadError(
-    'TOO_MANY_FILTERED_ROWS',
-    `too many filtered rows: ${counts.filtered} of ${total}, max_filter_ratio is ${ratio}`,
-    { details: { filtered: counts.filtered, total, rejects: rejects?.count ?? 0 } },
-  );
 }

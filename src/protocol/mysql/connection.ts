@@ -74,8 +74,10 @@ export class Connection {
       await this.#serve(session, login.capabilities, textCharset(login.charset));
       this.#stream.finish();
     } catch (error) {
-      if (!isDisconnected(error)) this.#fail(error);
-      if (isDisconnected(error)) this.#stream.destroy();
+      // A statement that ends with its client's connection is nobody's error.
+      const isGone = isDisconnected(error) || this.#stream.gone.signal.aborted;
+      if (!isGone) this.#fail(error);
+      if (isGone) this.#stream.destroy();
       else this.#stream.finish();
     } finally {
       try {
