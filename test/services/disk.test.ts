@@ -4,7 +4,11 @@ import { cp, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startKafka } from '../../scripts/services/kafka.ts';
+import { produce } from '../kit/kafka-messages.ts';
+import { createTopic } from '../kit/kafka-topics.ts';
 import { type Millrace, startMillrace } from '../kit/millrace.ts';
+import { waitFor } from '../kit/wait-for.ts';
 
 let base: string;
 let server: Millrace | undefined;
@@ -239,56 +243,100 @@ describe.skipIf(!canMount())('a small file system', () => {
 const hasStrace = spawnSync('strace', ['-V']).status === 0;
 if (!hasStrace) process.stdout.write('skipped: the order of system calls, as there is no strace\n');
 
-describe.skipIf(!hasStrace)('system calls of an INSERT', () => {
-  it('part, its fsyncs, the vote, the decision, the answer: in this order', async () => {
-    const dir = join(base, 'data');
-    const trace = join(base, 'trace');
+describe.skipIf(!hasStrace)('system calls', () => {
+  const startTraced = async (trace: string) => {
     const calls = 'openat,write,writev,pwrite64,fsync,fdatasync,rename,renameat,renameat2';
     server = await startMillrace({
       be: 1,
-      dataDir: dir,
+      dataDir: join(base, 'data'),
       quiet: true,
-      under: ['strace', '-f', '-y', '-ttt', '-s', '200', '-o', trace, '-e', `trace=${calls}`],
+      under: ['strace', '-f', '-y', '-ttt', '-s', '4000', '-o', trace, '-e', `trace=${calls}`],
     });
-    await server.query(TABLES);
-    await server.query(`INSERT INTO d.small VALUES ${values}`);
-    const before = (await readFile(trace, 'latin1')).length;
-    await server.query(
-      "INSERT INTO d.big SELECT a.id * 1000 + b.id, concat('x', a.id * 1000 + b.id) FROM d.small a CROSS JOIN d.small b",
-    );
-    await end();
-    const lines = (await readFile(trace, 'latin1')).slice(before).split('\n');
-    const first = (pattern: RegExp, from = 0) =>
-      lines.findIndex((line, i) => i >= from && pattern.test(line));
-    const isWhole = (i: number) => !lines[i]?.includes('unfinished');
-    /** The line at which the call had returned. */
+    return server;
+  };
+  const sizeOf = async (trace: string) => (await readFile(trace, 'latin1')).length;
+
+  /** The calls that were recorded behind a position of the trace. */
+  async function callsAfter(trace: string, from: number) {
+    const lines = (await readFile(trace, 'latin1')).slice(from).split('\n');
+    const first = (pattern: RegExp, after = -1) =>
+      lines.findIndex((line, i) => i > after && pattern.test(line));
+    /** The line at which a call had returned: other threads' calls may lie between. */
     const returned = (i: number) => {
-      if (isWhole(i)) return i;
+      if (!lines[i]?.includes('unfinished')) return i;
       const [thread = ''] = (lines[i] ?? '').split(' ');
       return lines.findIndex(
         (line, k) => k > i && line.startsWith(`${thread} `) && line.includes('resumed'),
       );
     };
+    return { lines, first, returned };
+  }
+
+  it('INSERT: part, its fsyncs, the vote, the decision, the answer, in this order', async () => {
+    const trace = join(base, 'trace');
+    const traced = await startTraced(trace);
+    await traced.query(TABLES);
+    await traced.query(`INSERT INTO d.small VALUES ${values}`);
+    const before = await sizeOf(trace);
+    await traced.query(
+      "INSERT INTO d.big SELECT a.id * 1000 + b.id, concat('x', a.id * 1000 + b.id) FROM d.small a CROSS JOIN d.small b",
+    );
+    await end();
+    const { lines, first, returned } = await callsAfter(trace, before);
     // D5: fsync of the file, then of its directory, then the vote with sync.
     const file = first(/f(?:data)?sync\(\d+<[^>]*\/be-1\/(?:staging|parts)\/[^>]+>/);
     expect(file, 'fsync of the part').toBeGreaterThan(-1);
     const folder = first(/fsync\(\d+<[^>]*\/be-1\/(?:staging|parts)>/, returned(file));
     expect(folder, 'fsync of its directory').toBeGreaterThan(-1);
-    const vote = first(/write[v]?\(\d+<[^>]*\/be-1\/log\/\d+\.log>/, returned(folder));
+    const vote = first(/write\(\d+<[^>]*\/be-1\/log\/\d+\.log>/, returned(folder));
     expect(vote, 'the vote').toBeGreaterThan(-1);
-    const votes = lines
+    const early = lines
       .slice(0, folder)
-      .filter((line) => /write\(\d+<[^>]*\/be-1\/log\/\d+\.log>.*staged/.test(line));
-    expect(votes, 'a vote before the part is durable').toEqual([]);
+      .filter((line) => /write\(\d+<[^>]*\/be-1\/log\/\d+\.log>.*voted/.test(line));
+    expect(early, 'a vote before the part is durable').toEqual([]);
     const voted = first(/fdatasync\(\d+<[^>]*\/be-1\/log\/\d+\.log>/, vote);
     expect(voted, 'sync of the vote').toBeGreaterThan(-1);
     // C1: the decision with sync, then the answer.
-    const decision = first(/write\(\d+<[^>]*\/fe\/\d+\.log>.*/, returned(voted));
-    expect(decision, 'the decision').toBeGreaterThan(-1);
+    const decision = first(/write\(\d+<[^>]*\/fe\/\d+\.log>.*txn\.committed/);
+    expect(decision, 'the decision').toBeGreaterThan(returned(voted));
     const decided = first(/fdatasync\(\d+<[^>]*\/fe\/\d+\.log>/, decision);
-    const answer = first(/write[v]?\(\d+<socket[^>]*>.*VISIBLE/, 0);
     expect(decided, 'sync of the decision').toBeGreaterThan(-1);
+    const answer = first(/writev?\(\d+<socket[^>]*>.*VISIBLE/);
     expect(answer, 'the answer').toBeGreaterThan(returned(decided));
+  });
+
+  it('a load: the vote is synced before the decision is written, the decision before it is published', async () => {
+    const trace = join(base, 'trace');
+    const kafka = await startKafka();
+    try {
+      const traced = await startTraced(trace);
+      await traced.query(TABLES);
+      await createTopic(kafka.bootstrap, 'order', 1);
+      const messages = Array.from({ length: 100 }, (_, i) => ({ value: `${i},x` }));
+      await produce(kafka.bootstrap, 'order', messages);
+      const before = await sizeOf(trace);
+      await traced.query(
+        `CREATE ROUTINE LOAD d.j ON small COLUMNS TERMINATED BY "," FROM KAFKA ("kafka_broker_list" = "${kafka.bootstrap}", "kafka_topic" = "order", "property.kafka_default_offsets" = "OFFSET_BEGINNING")`,
+      );
+      await waitFor(async () => (await traced.query(SUMS.small))[0]?.n === '100', {
+        what: '100 rows',
+      });
+      await end();
+      const { first, returned } = await callsAfter(trace, before);
+      const log = (dir: string) => `\\(\\d+<[^>]*\\/${dir}\\/\\d+\\.log>`;
+      const vote = first(new RegExp(`write${log('be-1\\/log')}.*voted`));
+      expect(vote, 'the vote').toBeGreaterThan(-1);
+      const voted = first(new RegExp(`fdatasync${log('be-1\\/log')}`), vote);
+      expect(voted, 'sync of the vote').toBeGreaterThan(-1);
+      const decision = first(new RegExp(`write${log('fe')}.*txn\\.committed`));
+      expect(decision, 'the decision').toBeGreaterThan(returned(voted));
+      const decided = first(new RegExp(`fdatasync${log('fe')}`), decision);
+      expect(decided, 'sync of the decision').toBeGreaterThan(-1);
+      const published = first(new RegExp(`write${log('be-1\\/log')}.*published`), vote);
+      expect(published, 'the publish').toBeGreaterThan(returned(decided));
+    } finally {
+      await kafka.stop();
+    }
   });
 });
 
