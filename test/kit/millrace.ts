@@ -10,6 +10,7 @@ import { MysqlClient } from '../../src/protocol/mysql/client.ts';
 export interface Millrace {
   readonly port: number;
   readonly http: string;
+  readonly pid: number;
   readonly dataDir: string;
   /** What it has written to its error stream so far. */
   log(): string;
@@ -86,6 +87,7 @@ export async function startMillrace(options: StartOptions = {}): Promise<Millrac
   return {
     port,
     http,
+    pid: child.pid ?? 0,
     dataDir,
     log: () => log,
     exited,
