@@ -7,27 +7,11 @@
  *   C5. No rows is a decision too: it moves progress over filtered, unselected and control records.
  */
 import { LoadError } from '../../base/errors.ts';
-import type { Vote } from '../../storage/tablet-store.types.ts';
-import type { CommitEntry, FeState, JobReason, LoadCounts } from './fe-facts.ts';
+import type { CommitEntry, FeState, JobReason } from './fe-facts.ts';
 import { labelKey } from './fe-fold.ts';
 
-export interface Proposal {
-  readonly txnId: number;
-  readonly attempt: number;
-  readonly dbId: number;
-  readonly tableId: number;
-  readonly schemaId: number;
-  readonly label: string;
-  readonly source: 'routine_load' | 'insert';
-  readonly job?: { readonly jobId: number; readonly epoch: number; readonly taskId: string };
-  readonly votes: readonly Vote[];
-  readonly progress: CommitEntry['progress'];
-  readonly timestamps: CommitEntry['timestamps'];
-  readonly counts: LoadCounts;
-  readonly rejects: CommitEntry['rejects'];
-  readonly userLabel?: boolean;
-  readonly beginMs: number;
-}
+/** What a commit entry will say, but for the versions, which the decision gives. */
+export type Proposal = Omit<CommitEntry, 'type' | 'versions' | 'atMs'>;
 
 export type Verdict =
   | { readonly kind: 'commit'; readonly entry: CommitEntry }

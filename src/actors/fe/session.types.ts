@@ -1,19 +1,8 @@
-/** A connection as SHOW PROCESSLIST shows it. */
-export interface ProcessView {
-  readonly id: number;
-  readonly user: string;
-  readonly remote: string;
-  readonly db?: string;
-  /** `Sleep`, `Query`, … */
-  readonly command: string;
-  /** When the present command began: milliseconds since 1970. */
-  readonly sinceMs: number;
-  readonly info: string;
-}
+import type { ConnectionView } from '../../protocol/mysql/connection.types.ts';
 
 /** The MySQL port as sessions see it: other connections. */
 export interface Processes {
-  list(): readonly ProcessView[];
+  list(): readonly ConnectionView[];
   /** `queryOnly`: the statement alone. `false`: no such connection. */
   kill(id: number, queryOnly: boolean): boolean;
 }

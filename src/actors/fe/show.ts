@@ -1,5 +1,6 @@
 /** SHOW, DESCRIBE and EXPLAIN: rows from the durable fold (PROTOCOL.md D2), never from what is only queued. */
 import { LoadError } from '../../base/errors.ts';
+import type { ConnectionView } from '../../protocol/mysql/connection.types.ts';
 import type { TextResult } from '../../protocol/mysql/mysql.types.ts';
 import type { Expr } from '../../sql/ast/expr.ts';
 import type { Statement } from '../../sql/ast/statement.ts';
@@ -19,7 +20,6 @@ import { dbIdOf, dbNameOf, SYSTEM_DB, tableOf } from './catalog.ts';
 import { CONFIG_ITEMS } from './config-items.ts';
 import type { FeKernel } from './fe.types.ts';
 import type { JobFact } from './fe-facts.ts';
-import type { ProcessView } from './session.types.ts';
 import { SYSTEM_TABLES } from './system-tables.ts';
 
 /** The session, as far as SHOW depends on it. */
@@ -31,7 +31,7 @@ export interface ShowSession {
   readonly version: string;
   variable(name: string): string | undefined;
   variableNames(): readonly string[];
-  processes(): readonly ProcessView[];
+  processes(): readonly ConnectionView[];
 }
 
 const DESCRIBE_COLUMNS = ['Field', 'Type', 'Null', 'Key', 'Default', 'Extra'] as const;
