@@ -34,7 +34,7 @@ export const VARCHAR: SqlType = { name: 'VARCHAR', length: STRING_LENGTH };
 export const BIGINT: SqlType = { name: 'BIGINT' };
 export const DOUBLE: SqlType = { name: 'DOUBLE' };
 
-/** As `DESCRIBE` and `SHOW CREATE TABLE` print it, e.g. `varchar(26)`, `bigint(20)`. */
+/** As `SHOW CREATE TABLE` prints it, e.g. `varchar(26)`, `bigint(20)`. */
 export function describeType(type: SqlType): string {
   switch (type.name) {
     case 'CHAR':

@@ -102,6 +102,17 @@ describe('files', () => {
   });
 });
 
+it('DESCRIBE prints types without a display width, SHOW CREATE TABLE with one', async () => {
+  await server.query(
+    'CREATE TABLE d.widths (a int(11), b bigint(20), c decimal(10,2), e varchar(5)) DUPLICATE KEY(a) DISTRIBUTED BY HASH(a)',
+  );
+  const types = (await server.query('DESC d.widths')).map(({ Type }) => Type);
+  expect(types).toEqual(['int', 'bigint', 'decimal(10,2)', 'varchar(5)']);
+  const [text] = await server.query('SHOW CREATE TABLE d.widths');
+  expect(text?.['Create Table']).toContain('`a` int(11)');
+  await server.query('DROP TABLE d.widths');
+});
+
 describe('INSERT that filters', () => {
   beforeAll(async () => {
     await server.query(

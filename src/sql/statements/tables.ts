@@ -155,7 +155,8 @@ function defaultText(column: ColumnDef): string | null {
 export function describeRows(table: TableFact): (string | null)[][] {
   return table.schema.columns.map((column) => [
     column.name,
-    describeType(column.type),
+    // The documents' DESCRIBE prints no display width, their SHOW CREATE TABLE does (files-and-pipe.md 5.1).
+    describeType(column.type).replace(/^(\w*int)\(\d+\)$/, '$1'),
     column.nullable ? 'YES' : 'NO',
     column.isKey ? 'true' : 'false',
     defaultText(column),
