@@ -56,36 +56,46 @@ async function runJob(job: Job): Promise<Report> {
   return { ...result, reached: Object.fromEntries(result.reached) };
 }
 
+/** Seeds of one process: what a dead process of a world waits for is never let go, and would add up. */
+const SEEDS_PER_PROCESS = 40;
+
 /** Children run one job after another; `next` gives jobs until there are none. */
 async function inProcesses(
   count: number,
   next: () => Job | undefined,
   report: (job: Job, result: Report) => void,
 ): Promise<void> {
-  const one = () =>
-    new Promise<void>((resolve, reject) => {
-      const child = fork(new URL(import.meta.url).pathname, ['--processes', '0'], {
-        serialization: 'advanced',
-      });
+  /** True: there may be more jobs. */
+  const child = () =>
+    new Promise<boolean>((resolve, reject) => {
       let job = next();
       if (job === undefined) {
-        child.kill();
-        resolve();
+        resolve(false);
         return;
       }
-      child.on('message', (result) => {
-        report(job as Job, result as Report);
-        job = next();
-        if (job === undefined) child.kill();
-        else child.send(job);
+      const running = fork(new URL(import.meta.url).pathname, ['--processes', '0'], {
+        serialization: 'advanced',
       });
-      child.on('error', reject);
-      child.on('exit', (code) => {
-        if (job === undefined) resolve();
+      let left = SEEDS_PER_PROCESS;
+      running.on('message', (result) => {
+        report(job as Job, result as Report);
+        left -= 1;
+        job = left === 0 ? undefined : next();
+        if (job === undefined) running.kill();
+        else running.send(job);
+      });
+      running.on('error', reject);
+      running.on('exit', (code) => {
+        if (job === undefined) resolve(left === 0);
         else reject(new Error(`a process ended with ${code} in seed ${job.seed}`));
       });
-      child.send(job);
+      running.send(job);
     });
+  const one = async () => {
+    while (await child()) {
+      // The next child goes on where this one ended.
+    }
+  };
   await Promise.all(Array.from({ length: count }, one));
 }
 

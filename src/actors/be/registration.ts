@@ -73,6 +73,7 @@ export class Registration {
   stop(): void {
     this.registered = false;
     this.#stop.abort();
+    this.#wake.abort();
   }
 
   async #run(first: () => void): Promise<void> {
@@ -107,8 +108,8 @@ export class Registration {
 
   /** Ends a wait when this BE stops or is claimed. */
   #waking(): AbortSignal {
-    if (this.#wake.signal.aborted) this.#wake = new AbortController();
-    return AbortSignal.any([this.#stop.signal, this.#wake.signal]);
+    if (this.#wake.signal.aborted && !this.#stop.signal.aborted) this.#wake = new AbortController();
+    return this.#wake.signal;
   }
 
   #hello(): HelloRequest {
