@@ -84,9 +84,14 @@ export class Jobs {
         );
         return last === String(count);
       },
-      { what: `${count} rows in ${table}`, timeoutMs: 60_000 },
-    ).catch((error: Error) => {
-      throw new Error(`${error.message}; there are ${last}`);
+      { what: `${count} rows in ${table}`, timeoutMs: 100_000 },
+    ).catch(async (error: Error) => {
+      const found = await this.query('SHOW ALL ROUTINE LOAD FROM example_db');
+      const jobs = found.filter(({ TableName }) => TableName === table);
+      const tasks = await Promise.all(jobs.map(({ Name }) => this.tasks(Name ?? '')));
+      throw new Error(
+        `${error.message}; there are ${last}: ${JSON.stringify(jobs)} ${JSON.stringify(tasks)}`,
+      );
     });
   }
 

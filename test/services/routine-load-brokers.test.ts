@@ -7,6 +7,7 @@ import { consume, openProducer, produce } from '../kit/kafka-messages.ts';
 import { createTopic, describeTopic, endOffsets, moveLeader } from '../kit/kafka-topics.ts';
 import { type Millrace, startMillrace } from '../kit/millrace.ts';
 import { Jobs } from '../kit/routine-load.ts';
+import { waitFor } from '../kit/wait-for.ts';
 
 let kafka: KafkaHandle;
 let server: Millrace;
@@ -142,11 +143,20 @@ describe('two brokers', () => {
   });
 
   it('a leader moves under load, and a broker dies: every id exactly once', async () => {
-    await createTopic(kafka.bootstrap, 'moves', 2, {}, 2);
+    // Two copies need both brokers, and one of them may still be joining.
+    const isMade = () =>
+      createTopic(kafka.bootstrap, 'moves', 2, {}, 2).then(
+        () => true,
+        (error: unknown) => /already exists/i.test(String(error)),
+      );
+    await waitFor(isMade, { what: 'a topic with two copies' });
     await jobs.query(
       'CREATE TABLE example_db.moves (id INT NOT NULL, name VARCHAR(20)) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)',
     );
-    await jobs.create('moves', 'moves', 'moves');
+    // A task that a broker leaves without an answer ends by its timeout, whose default is a minute.
+    await jobs.create('moves', 'moves', 'moves', {
+      properties: '"task_consume_second" = "3", "task_timeout_second" = "12"',
+    });
     const producer = await openProducer(kafka.bootstrap, { idempotent: true, retries: 30 });
     let sent = 0;
     // The log is the measure: what the producer of the tests believes it has sent may not be there.

@@ -192,8 +192,9 @@ export class Nodes {
       this.#refuse(request.beId, reason);
       return { ...reply, knowsPromise: true, refused: reason };
     }
-    // I2. A BE that was ours follows another FE now: of the two, that one decides.
-    if (!knowsPromise && be !== undefined) {
+    // I2. A BE that was ours follows another FE now: of the two, that one decides. An FE that knows no BE at all, and meets one
+    // with a past, lost its journal.
+    if (!knowsPromise && (be !== undefined || journal.durable.bes.size === 0)) {
       const reason = `BE "${request.name}" promised itself to epoch ${promise?.epoch} (${promise?.incarnation}), which this FE of epoch ${journal.durable.epoch} (${journal.durable.incarnation}) never had: another FE runs on a copy of this directory`;
       this.#refuse(request.beId, reason);
     }
@@ -259,6 +260,9 @@ export class Nodes {
       });
     }
     const atMs = clock.now();
+    if (journal.durable.bes.get(request.beId)?.dropped) {
+      throw new LoadError('REFUSED', 'this BE was dropped');
+    }
     const damaged = this.#behindFacts(request);
     if (damaged.length > 0) {
       const [first] = damaged;
