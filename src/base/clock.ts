@@ -14,16 +14,20 @@ export const systemClock: Clock = {
   clearTimeout: (id) => clearTimeout(id),
 };
 
-/** Resolves after `delayMs`, or at once when the signal is aborted. Never rejects. */
-export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
-  if (signal?.aborted) return Promise.resolve();
+/** Resolves after `delayMs`, or at once when one of the signals is aborted. Never rejects. */
+export function sleep(
+  clock: Clock,
+  delayMs: number,
+  ...signals: readonly AbortSignal[]
+): Promise<void> {
+  if (signals.some(({ aborted }) => aborted)) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
       clock.clearTimeout(id);
-      signal?.removeEventListener('abort', done);
+      for (const signal of signals) signal.removeEventListener('abort', done);
       resolve();
     };
     const id = clock.setTimeout(done, delayMs);
-    signal?.addEventListener('abort', done, { once: true });
+    for (const signal of signals) signal.addEventListener('abort', done, { once: true });
   });
 }

@@ -93,17 +93,15 @@ export class Registration {
       } catch (error) {
         const reason = toErrorData(error).message;
         if (reason !== lastReason) log.write('warn', 'not registered', { reason });
-        if (error instanceof LoadError && error.code === 'REFUSED') this.#refused(reason);
+        if (error instanceof LoadError && error.code === 'REFUSED') {
+          this.#options.onRefused?.(reason);
+        }
         lastReason = reason;
       }
       this.registered = false;
       if (this.#claimant === null) await sleep(clock, waitMs, this.#waking());
       waitMs = Math.min(waitMs * 2, BACKOFF_MS_MAX);
     }
-  }
-
-  #refused(reason: string): void {
-    this.#options.onRefused?.(reason);
   }
 
   /** Ends a wait when this BE stops or is claimed. */

@@ -401,16 +401,18 @@ export class Nodes {
     const stop = this.onChange(() => {
       if (!this.isAlive(to.beId, to.incarnation)) gone.abort();
     });
-    const signal =
-      options.signal === undefined ? gone.signal : AbortSignal.any([gone.signal, options.signal]);
+    // Not AbortSignal.any: a signal of its kind is held for ever when its request never ends.
+    const abandon = () => gone.abort(options.signal?.reason);
+    if (options.signal?.aborted === true) abandon();
+    options.signal?.addEventListener('abort', abandon, { once: true });
     try {
       return await this.#bus.request<T>(beSubject(to.beId, to.incarnation, verb), body, {
         timeoutMs: options.timeoutMs ?? PROBE_MS,
-        signal,
+        signal: gone.signal,
       });
     } catch (error) {
       if (error instanceof LoadError && error.code === 'EPOCH_STALE') void this.#claimOne(to.beId);
-      if (gone.signal.aborted) {
+      if (gone.signal.aborted && options.signal?.aborted !== true) {
         throw new LoadError('BE_LOST', `BE "${to.beId}" was lost during ${verb}`, {
           transient: true,
           details: { beId: to.beId },
@@ -419,6 +421,7 @@ export class Nodes {
       throw error;
     } finally {
       stop();
+      options.signal?.removeEventListener('abort', abandon);
     }
   }
 }

@@ -131,12 +131,15 @@ class FeSession implements Session {
     };
   }
 
+  #variableNames(): string[] {
+    const own = ['version', 'version_comment'];
+    return [...new Set([...Object.keys(VARIABLES), ...this.#variables.keys(), ...own])].sort();
+  }
+
   /** For `@x` and `@@x` beside columns: a BE evaluates them. */
   #variableValues(): Record<string, string | number | null> {
-    const names = new Set([...Object.keys(VARIABLES), ...this.#variables.keys()]);
-    for (const name of ['version', 'version_comment']) names.add(name);
     return Object.fromEntries([
-      ...[...names].map((name) => [`@@${name}`, this.#variable(name) ?? null]),
+      ...this.#variableNames().map((name) => [`@@${name}`, this.#variable(name) ?? null]),
       ...[...this.#userVariables].map(([name, value]) => [`@${name.toLowerCase()}`, plain(value)]),
     ]);
   }
@@ -246,14 +249,6 @@ class FeSession implements Session {
   }
 
   #show(statement: Statement): StatementResult {
-    const names = [
-      ...new Set([
-        ...Object.keys(VARIABLES),
-        ...this.#variables.keys(),
-        'version',
-        'version_comment',
-      ]),
-    ].sort();
     const session = {
       kernel: this.#kernel,
       db: this.#db,
@@ -261,7 +256,7 @@ class FeSession implements Session {
       user: this.#info.user,
       version: this.#options.version,
       variable: (name: string) => this.#variable(name),
-      variableNames: () => names,
+      variableNames: () => this.#variableNames(),
       processes: () => this.#options.processes.list(),
     };
     return runShow(session, statement);

@@ -360,8 +360,8 @@ class TransportClient implements KafkaClient {
 
   #backoff(tries: number, signal?: AbortSignal): Promise<void> {
     const delayMs = Math.min(this.#backoffMs * 2 ** (tries - 1), this.#backoffMsMax);
-    const signals = [this.#closing.signal, ...(signal === undefined ? [] : [signal])];
-    return sleep(this.#clock, delayMs, AbortSignal.any(signals));
+    const signals = signal === undefined ? [] : [signal];
+    return sleep(this.#clock, delayMs, this.#closing.signal, ...signals);
   }
 
   /** The request goes on behind the scenes and its answer is dropped. */
