@@ -73,6 +73,14 @@ export const CONFIG_ITEMS: readonly ConfigItem[] = [
     max: 600_000,
     comment: 'the shortest rest of a task between two transactions (ours)',
   },
+  {
+    name: 'heartbeat_interval_ms',
+    value: '500',
+    min: 50,
+    max: 60_000,
+    comment:
+      'how often a BE tells that it is alive; after six silent ones it is lost; taken by a BE when it registers (ours)',
+  },
 ];
 
 export function configDefault(name: string): string | undefined {

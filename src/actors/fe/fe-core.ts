@@ -16,4 +16,6 @@ export interface FeCore {
   readonly stamp: () => FeStamp;
   /** Queues in this turn, resolves when durable. */
   readonly append: (...entries: FeEntry[]) => Promise<void>;
+  /** A number of ADMIN SET FRONTEND CONFIG, as decisions see it (the head fold). */
+  readonly configNumber: (name: string) => number;
 }

@@ -42,6 +42,8 @@ export interface FeOptions {
   readonly download: Download;
   /** D4: takes the loss of entries that a BE has seen and this journal has not. Default false: refuse to decide. */
   readonly acceptLoss?: boolean;
+  /** A checkpoint of the journal after so many entries; default 5,000. */
+  readonly checkpointEntries?: number;
 }
 
 export interface Fe extends FeKernel {
@@ -53,7 +55,11 @@ export interface Fe extends FeKernel {
 
 export async function openFe(options: FeOptions): Promise<Fe> {
   const { store, clusterId, bus, parts, clock, random, log } = options;
-  const journal = await openJournal(store, 'fe/', feFold, { log });
+  const { checkpointEntries } = options;
+  const journal = await openJournal(store, 'fe/', feFold, {
+    log,
+    ...(checkpointEntries === undefined ? {} : { checkpointEntries }),
+  });
   // D4 compares with what the disk gave, before this FE's own first entry.
   const replayed = {
     feSeq: journal.durableSeq,
@@ -75,6 +81,14 @@ export async function openFe(options: FeOptions): Promise<Fe> {
     atMs: clock.now(),
   }).durable;
 
+  /** Shown is what is durable; decided is by what is queued (D2). */
+  const configOf = (state: FeState, name: string): string => {
+    const value = state.config.get(name) ?? configDefault(name);
+    if (value === undefined)
+      throw new LoadError('CONFIG_UNKNOWN', `unknown configuration item "${name}"`);
+    return value;
+  };
+
   const core: FeCore = {
     journal,
     clusterId,
@@ -90,19 +104,12 @@ export async function openFe(options: FeOptions): Promise<Fe> {
       nodes.assertDecides();
       await Promise.all(entries.map((entry) => journal.append(entry).durable));
     },
+    configNumber: (name) => Number(configOf(journal.head, name)),
   };
   const nodes: Nodes = new Nodes(core, bus, replayed, options.acceptLoss ?? false);
   const txns = new Txns(core, nodes);
   const queries = new Queries(core, nodes, txns, parts);
   const inserts = new Inserts(core, nodes, txns, queries, parts);
-
-  /** Shown is what is durable; decided is by what is queued (D2). */
-  const configOf = (state: FeState, name: string): string => {
-    const value = state.config.get(name) ?? configDefault(name);
-    if (value === undefined)
-      throw new LoadError('CONFIG_UNKNOWN', `unknown configuration item "${name}"`);
-    return value;
-  };
 
   const kernel: FeKernel = {
     clock,
@@ -124,7 +131,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
       return first;
     },
     config: (name) => configOf(journal.durable, name),
-    configNumber: (name) => Number(configOf(journal.head, name)),
+    configNumber: core.configNumber,
     backends: () => nodes.backends(),
     tasks: (jobId) => jobs.tasks(jobId),
     latestOffsets: (jobId) => jobs.latestOffsets(jobId),

@@ -26,8 +26,8 @@ import type { BackendView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry } from './fe-facts.ts';
 
-const BEAT_MS = 500;
-const LOST_MS = 3_000;
+/** A BE is lost after so many heart-beats that did not come. */
+const BEATS_LOST = 6;
 const PROBE_MS = 60_000;
 const CLAIM_MS = 5_000;
 export const BEHIND_HINT =
@@ -295,7 +295,7 @@ export class Nodes {
         .map(({ tabletId }) => tabletId)
         .filter((tabletId) => !journal.durable.tablets.has(tabletId)),
       damaged,
-      beatMs: BEAT_MS,
+      beatMs: core.configNumber('heartbeat_interval_ms'),
     };
   }
 
@@ -368,7 +368,7 @@ export class Nodes {
     if (known !== undefined) return known;
     const actor = createActor(beNodeMachine, {
       id: `be-node.${beId}`,
-      input: { beId, lostMs: LOST_MS },
+      input: { beId, lostMs: BEATS_LOST * this.#core.configNumber('heartbeat_interval_ms') },
       clock: this.#core.clock,
     });
     let before = '';
