@@ -33,39 +33,59 @@ function allocate(kind: ColumnKind, rows: number): Values {
 
 const LOW_64 = (1n << 64n) - 1n;
 
-/** One column in the making. The caller appends what fits the kind; a wrong call is a mistake of ours. */
+/**
+ * One column in the making. The caller appends what fits the kind; a wrong call is a mistake of ours.
+ *
+ * The readers of messages write into the arrays themselves, as a call per value would cost more than the value. They
+ * reserve rows first, keep `rows`, `end` and `offsets` true, and leave `valid` alone: a row is valid until it is said not
+ * to be.
+ */
 export class ColumnBuilder {
   readonly kind: ColumnKind;
-  #rows = 0;
+  rows = 0;
+  /** The values by words of 32 bits (kinds i32, i64, i128), and as doubles (f64): views of the same memory. */
+  words: Int32Array;
+  doubles: Float64Array;
+  offsets: Uint32Array;
+  data: Uint8Array;
+  /** Of `data`, for those who copy by the word. */
+  view: DataView;
+  /** Of the texts in `data`. */
+  end = 0;
   #values: Values;
   #valid: Uint8Array;
   #nulls = 0;
-  #offsets: Uint32Array;
-  #data: Uint8Array;
-  #end = 0;
 
   constructor(kind: ColumnKind, capacity: number) {
     this.kind = kind;
     this.#values = allocate(kind, capacity);
-    this.#valid = new Uint8Array(capacity);
-    this.#offsets = new Uint32Array(kind === 'bytes' ? capacity + 1 : 0);
-    this.#data = new Uint8Array(kind === 'bytes' ? capacity * 16 : 0);
+    this.words = wordsOf(this.#values);
+    this.doubles = doublesOf(this.#values);
+    this.#valid = new Uint8Array(capacity).fill(1);
+    this.offsets = new Uint32Array(kind === 'bytes' ? capacity + 1 : 0);
+    this.data = new Uint8Array(kind === 'bytes' ? capacity * 16 : 0);
+    this.view = new DataView(this.data.buffer);
   }
 
-  get rows(): number {
-    return this.#rows;
+  /** Room for so many more rows. */
+  reserve(rows: number): void {
+    if (this.rows + rows > this.#valid.length) this.#growRows(this.rows + rows);
+  }
+
+  /** Room for so many more bytes of text. */
+  reserveData(length: number): void {
+    if (this.end + length > this.data.length) this.#growData(length);
   }
 
   appendNull(): void {
     const row = this.#grow();
     this.#valid[row] = 0;
     this.#nulls += 1;
-    if (this.kind === 'bytes') this.#offsets[row + 1] = this.#end;
-    else if (this.kind === 'i128') {
-      (this.#values as BigInt64Array)[2 * row] = 0n;
-      (this.#values as BigInt64Array)[2 * row + 1] = 0n;
-    } else if (this.kind === 'i64') (this.#values as BigInt64Array)[row] = 0n;
-    else (this.#values as Float64Array)[row] = 0;
+    if (this.kind === 'bytes') this.offsets[row + 1] = this.end;
+    else if (this.kind === 'i64' || this.kind === 'i128') {
+      const width = this.kind === 'i64' ? 2 : 4;
+      for (let word = 0; word < width; word++) this.words[width * row + word] = 0;
+    } else (this.#values as Float64Array)[row] = 0;
   }
 
   /** i8, i16, i32 */
@@ -86,6 +106,19 @@ export class ColumnBuilder {
     }
   }
 
+  /** i64, i128: a whole number that a double holds exactly, without a bigint for it. */
+  appendWhole(value: number): void {
+    const row = this.#grow();
+    const high = Math.floor(value / 2 ** 32);
+    const at = this.kind === 'i64' ? 2 * row : 4 * row;
+    this.words[at] = value - high * 2 ** 32;
+    this.words[at + 1] = high;
+    if (this.kind === 'i128') {
+      this.words[at + 2] = high >> 31;
+      this.words[at + 3] = high >> 31;
+    }
+  }
+
   /** f32, f64 */
   appendDouble(value: number): void {
     const row = this.#grow();
@@ -95,14 +128,14 @@ export class ColumnBuilder {
   appendBytes(bytes: Uint8Array, start = 0, end = bytes.length): void {
     const row = this.#grow();
     const length = end - start;
-    if (this.#end + length > this.#data.length) this.#growData(length);
+    if (this.end + length > this.data.length) this.#growData(length);
     if (length < 24) {
-      for (let i = start, at = this.#end; i < end; i++, at++) this.#data[at] = bytes[i]!;
+      for (let i = start, at = this.end; i < end; i++, at++) this.data[at] = bytes[i]!;
     } else {
-      this.#data.set(bytes.subarray(start, end), this.#end);
+      this.data.set(bytes.subarray(start, end), this.end);
     }
-    this.#end += length;
-    this.#offsets[row + 1] = this.#end;
+    this.end += length;
+    this.offsets[row + 1] = this.end;
   }
 
   appendText(text: string): void {
@@ -111,57 +144,74 @@ export class ColumnBuilder {
 
   /** Takes back what was appended beyond so many rows. */
   truncate(rows: number): void {
-    for (let row = rows; row < this.#rows; row++) if (this.#valid[row] === 0) this.#nulls -= 1;
-    this.#rows = Math.min(rows, this.#rows);
-    if (this.kind === 'bytes') this.#end = this.#offsets[this.#rows] ?? 0;
+    for (let row = rows; row < this.rows; row++) {
+      if (this.#valid[row] !== 0) continue;
+      this.#valid[row] = 1;
+      this.#nulls -= 1;
+    }
+    this.rows = Math.min(rows, this.rows);
+    if (this.kind === 'bytes') this.end = this.offsets[this.rows] ?? 0;
   }
 
   /** The column; the builder is not to be used afterwards. */
   finish(): Column {
-    const rows = this.#rows;
-    const valid = this.#nulls === 0 ? null : this.#valid.slice(0, rows);
+    const { rows } = this;
+    const valid = this.#nulls === 0 ? null : fitting(this.#valid, rows);
     if (this.kind === 'bytes') {
-      return {
-        kind: 'bytes',
-        valid,
-        offsets: this.#offsets.slice(0, rows + 1),
-        data: this.#data.slice(0, this.#end),
-      };
+      const offsets = fitting(this.offsets, rows + 1);
+      return { kind: 'bytes', valid, offsets, data: fitting(this.data, this.end) };
     }
     const words = this.kind === 'i128' ? 2 * rows : rows;
-    return { kind: this.kind, valid, values: this.#values.slice(0, words) } as Column;
+    return { kind: this.kind, valid, values: fitting(this.#values, words) } as Column;
   }
 
   #grow(): number {
-    const row = this.#rows++;
-    if (row >= this.#valid.length) this.#growRows();
-    this.#valid[row] = 1;
+    const row = this.rows++;
+    if (row >= this.#valid.length) this.#growRows(row + 1);
     return row;
   }
 
-  #growRows(): void {
-    const capacity = Math.max(64, this.#valid.length * 2);
+  #growRows(needed: number): void {
+    const capacity = Math.max(64, needed, this.#valid.length * 2);
     const valid = new Uint8Array(capacity);
     valid.set(this.#valid);
+    valid.fill(1, this.#valid.length);
     this.#valid = valid;
     if (this.kind === 'bytes') {
       const offsets = new Uint32Array(capacity + 1);
-      offsets.set(this.#offsets);
-      this.#offsets = offsets;
+      offsets.set(this.offsets);
+      this.offsets = offsets;
       return;
     }
     const values = allocate(this.kind, capacity);
     (values as Float64Array).set(this.#values as Float64Array);
     this.#values = values;
+    this.words = wordsOf(values);
+    this.doubles = doublesOf(values);
   }
 
   #growData(length: number): void {
-    const needed = this.#end + length;
+    const needed = this.end + length;
     assert(needed < 2 ** 32, 'a column holds less than 4 GiB');
-    const data = new Uint8Array(Math.max(1024, needed, this.#data.length * 2));
-    data.set(this.#data.subarray(0, this.#end));
-    this.#data = data;
+    const data = new Uint8Array(Math.max(1024, needed, this.data.length * 2));
+    data.set(this.data.subarray(0, this.end));
+    this.data = data;
+    this.view = new DataView(data.buffer);
   }
+}
+
+function wordsOf(values: Values): Int32Array {
+  return new Int32Array(values.buffer, 0, Math.floor(values.byteLength / 4));
+}
+
+function doublesOf(values: Values): Float64Array {
+  return values instanceof Float64Array ? values : new Float64Array(0);
+}
+
+/** A view where little memory would be held for nothing, else a copy. */
+function fitting<T extends Values | Uint8Array | Uint32Array>(array: T, length: number): T {
+  const isNearly = length >= array.length * 0.75;
+  return (isNearly ? array.subarray(0, length) : array.slice(0, length)) as T;
 }
 
 export function createBuilder(type: SqlType, capacity = 1024): ColumnBuilder {

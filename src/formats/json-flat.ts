@@ -4,17 +4,33 @@
  * It only ever takes a row that loads whole and without a coerced value; at anything else (an escape, a nested value, a
  * value that does not convert, damage) it takes the row back and leaves the message to the exact way. So both ways
  * cannot differ in what they reject, nor in why.
+ *
+ * Most producers write the same bytes between the values of every message (`, "day": `). What stood between those of one
+ * row is remembered, and as long as the next rows have the same, nothing of it is read again.
  */
+import { isUtf8 } from 'node:buffer';
+import type { Moment } from './cast/date-bytes.ts';
+import { putDate, putDatetime } from './cast/date-bytes.ts';
+import { putDouble, putInt32, putInt64 } from './cast/number-bytes.ts';
+import type { ColumnBuilder } from './column-builder.ts';
 import type { DecodePlan, JsonFormat } from './decode.types.ts';
+import * as read from './fast-field.ts';
+import { Layout } from './json-layout.ts';
 import { parseJsonPath } from './json-path.ts';
 import type { RowSink, SinkColumn } from './row-sink.ts';
 
 const QUOTE = 34;
 const COMMA = 44;
+const MINUS = 45;
+const ZERO = 48;
 const COLON = 58;
 const OPEN = 123;
 const CLOSE = 125;
 const BACKSLASH = 92;
+const QUOTES = read.everyByte(QUOTE);
+const BACKSLASHES = read.everyByte(BACKSLASH);
+const BLANKS = read.everyByte(32);
+const HIGH_BITS = read.everyByte(0x80);
 const DIGITS = Uint8Array.of(48, 49);
 const TRUE = Buffer.from('true');
 const FALSE = Buffer.from('false');
@@ -23,6 +39,9 @@ const NULL = Buffer.from('null');
 interface FlatField {
   readonly key: Uint8Array;
   readonly column: SinkColumn;
+  readonly builder: ColumnBuilder;
+  readonly reader: read.ReaderKind;
+  readonly lengthMax: number;
   readonly isJson: boolean;
   /** Takes true and false as 1 and 0. */
   readonly takesBoolean: boolean;
@@ -36,18 +55,23 @@ export class FlatJson {
   readonly #sink: RowSink;
   readonly #fields: readonly FlatField[];
   /** Field → number of the row that has it already: the first of equal keys wins. */
-  readonly #seen: Float64Array;
+  readonly #seen: Uint32Array;
+  readonly #layout: Layout;
+  readonly #moment: Moment = { days: 0, seconds: 0, micros: 0 };
   #row = 0;
   #at = 0;
+  /** Of the message's texts that were read over or copied without a look at their encoding. */
+  #high = 0;
 
-  private constructor(sink: RowSink, fields: readonly FlatField[]) {
+  private constructor(sink: RowSink, fields: readonly FlatField[], layout: Layout) {
     this.#sink = sink;
     this.#fields = fields;
-    this.#seen = new Float64Array(fields.length);
+    this.#seen = new Uint32Array(fields.length);
+    this.#layout = layout;
   }
 
-  /** `undefined`: the plan needs the exact way. */
-  static for(plan: DecodePlan, sink: RowSink): FlatJson | undefined {
+  /** `undefined`: the plan needs the exact way. `layout`: what was learned from messages before. */
+  static for(plan: DecodePlan, sink: RowSink, layout = new Layout()): FlatJson | undefined {
     const format = plan.format as JsonFormat;
     if (format.stripOuterArray || format.jsonRoot) return undefined;
     const fields: FlatField[] = [];
@@ -64,26 +88,177 @@ export class FlatJson {
       fields.push({
         key: Buffer.from(name),
         column,
+        builder: column.builder,
+        reader: read.readerOf(column),
+        lengthMax: read.lengthMaxOf(column),
         isJson: type === 'JSON',
         takesBoolean: type !== 'JSON' && !NUMERIC.has(type),
       });
     }
-    return new FlatJson(sink, fields);
+    return new FlatJson(sink, fields, layout);
   }
 
-  /** False: nothing was loaded, the message is for the exact way. The bytes are valid UTF-8. */
-  row(bytes: Uint8Array, start: number, end: number, message: number): boolean {
+  /** False: nothing was loaded, the message is for the exact way. Every column has a row reserved. */
+  row(bytes: Uint8Array, view: DataView, start: number, end: number, message: number): boolean {
     const before = this.#sink.rows;
     this.#row += 1;
     this.#at = start;
-    if (this.#object(bytes, end)) {
-      for (let i = 0; i < this.#fields.length; i++) {
-        if (this.#seen[i] !== this.#row) this.#fields[i]!.column.builder.appendNull();
-      }
+    this.#high = 0;
+    if (this.#object(bytes, view, start, end) && this.#isText(bytes, start, end)) {
       this.#sink.endRow(message, 0);
       return true;
     }
     this.#sink.truncate(before);
+    return false;
+  }
+
+  #isText(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#high < 0x80 || isUtf8(bytes.subarray(start, end));
+  }
+
+  #object(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
+    const layout = this.#layout;
+    const { count } = layout;
+    let member = 0;
+    for (; member < count; member++) {
+      const behind = layout.behind(member, view, this.#at, end);
+      if (behind < 0) break;
+      this.#at = behind;
+      const found = layout.fields[member]!;
+      if (found < 0) {
+        if (!this.#value(bytes, end, undefined)) return false;
+        continue;
+      }
+      const field = this.#fields[found]!;
+      this.#seen[found] = this.#row;
+      if (!this.#usual(bytes, view, end, field) && !this.#value(bytes, end, field)) return false;
+    }
+    if (count > 0 && member === count && layout.isTail(bytes, this.#at, end)) {
+      if (layout.isWhole) return true;
+    } else if (!this.#members(bytes, start, end, member)) return false;
+    for (let i = 0; i < this.#fields.length; i++) {
+      if (this.#seen[i] !== this.#row) this.#fields[i]!.builder.appendNull();
+    }
+    return true;
+  }
+
+  /** From behind value number `member` on, or from the start. */
+  #members(bytes: Uint8Array, start: number, end: number, member: number): boolean {
+    const layout = this.#layout;
+    // What lies between values is checked here with all the rest: the layout must hold text alone.
+    if (!isUtf8(bytes.subarray(start, end))) return false;
+    const isLearning = layout.missed();
+    let from = this.#at;
+    if (isLearning) {
+      if (member > 0) {
+        // All of it is learned anew, from the start.
+        this.#row += 1;
+        this.#sink.truncate(this.#sink.rows);
+        this.#at = start;
+        from = start;
+        member = 0;
+      }
+      layout.begin();
+    }
+    let expected = 0;
+    for (let first = member === 0; ; first = false) {
+      if (first) {
+        if (!this.#take(bytes, end, OPEN)) return false;
+        if (this.#take(bytes, end, CLOSE)) break;
+      } else if (!this.#take(bytes, end, COMMA)) {
+        if (!this.#take(bytes, end, CLOSE)) return false;
+        break;
+      }
+      if (!this.#take(bytes, end, QUOTE)) return false;
+      const keyStart = this.#at;
+      if (!this.#string(bytes, end)) return false;
+      const found = this.#find(bytes, keyStart, this.#at - 1, expected);
+      if (!this.#take(bytes, end, COLON)) return false;
+      this.#blanks(bytes, end);
+      const isNew = found >= 0 && this.#seen[found] !== this.#row;
+      if (isNew) {
+        this.#seen[found] = this.#row;
+        expected = found + 1;
+      }
+      if (isLearning) layout.add(bytes, from, this.#at, isNew ? found : -1);
+      if (!this.#value(bytes, end, isNew ? this.#fields[found] : undefined)) return false;
+      from = this.#at;
+    }
+    this.#blanks(bytes, end);
+    if (this.#at !== end) return false;
+    if (isLearning) layout.finish(bytes, from, end, this.#fields.length);
+    return true;
+  }
+
+  /** The form that machines write for the type; false: nothing was taken. */
+  #usual(bytes: Uint8Array, view: DataView, end: number, field: FlatField): boolean {
+    const { reader, builder } = field;
+    const at = this.#at;
+    if (reader === read.READ_TEXT) return this.#text(bytes, view, at, end, field);
+    if (reader <= read.READ_DOUBLE) {
+      // JSON has no zeros in front.
+      const first = bytes[at] === MINUS ? at + 1 : at;
+      if (bytes[first] === ZERO && isDigit(bytes[first + 1])) return false;
+      const stop =
+        reader === read.READ_INT32
+          ? putInt32(builder, bytes, at, end)
+          : reader === read.READ_INT64
+            ? putInt64(builder, bytes, at, end)
+            : putDouble(builder, bytes, at, end);
+      if (stop < 0) return false;
+      // A number that goes on is another one: `1.5` as an integer, `1e3`.
+      const next = stop < end ? bytes[stop]! : 0;
+      if (next !== COMMA && next !== CLOSE && next > 32) {
+        builder.rows -= 1;
+        return false;
+      }
+      this.#at = stop;
+      return true;
+    }
+    if (bytes[at] !== QUOTE || reader === read.READ_OTHER) return false;
+    let stop = at + 11;
+    while (stop < end && stop <= at + 27 && bytes[stop] !== QUOTE) stop += 1;
+    if (stop >= end || bytes[stop] !== QUOTE) return false;
+    const isPut =
+      reader === read.READ_DATE
+        ? putDate(builder, bytes, at + 1, stop, this.#moment)
+        : putDatetime(builder, bytes, at + 1, stop, this.#moment);
+    if (isPut) this.#at = stop + 1;
+    return isPut;
+  }
+
+  /** Copied and looked at in one go, plain characters by the word. */
+  #text(bytes: Uint8Array, view: DataView, start: number, end: number, field: FlatField): boolean {
+    if (bytes[start] !== QUOTE) return false;
+    const { builder, lengthMax } = field;
+    const room = end - start < lengthMax ? end - start : lengthMax;
+    if (builder.end + room > builder.data.length) builder.reserveData(room);
+    const { data, view: copy } = builder;
+    const last = start + 1 + room < end ? start + 1 + room : end - 1;
+    let to = builder.end;
+    let at = start + 1;
+    for (; at + 4 <= last; at += 4, to += 4) {
+      const word = view.getInt32(at, true);
+      const odd =
+        read.hasByte(word, QUOTES) |
+        read.hasByte(word, BACKSLASHES) |
+        ((((word - BLANKS) & ~word) | word) & HIGH_BITS);
+      if (odd !== 0) break;
+      copy.setInt32(to, word, true);
+    }
+    let high = 0;
+    for (; at <= last; at++) {
+      const c = bytes[at]!;
+      if (c === QUOTE) {
+        this.#high |= high;
+        this.#at = at + 1;
+        read.endText(builder, to);
+        return true;
+      }
+      if (c === BACKSLASH || c < 32 || at === last) return false;
+      high |= c;
+      data[to++] = c;
+    }
     return false;
   }
 
@@ -105,39 +280,18 @@ export class FlatJson {
     return true;
   }
 
-  #object(bytes: Uint8Array, end: number): boolean {
-    if (!this.#take(bytes, end, OPEN)) return false;
-    let expected = 0;
-    if (!this.#take(bytes, end, CLOSE)) {
-      do {
-        if (!this.#take(bytes, end, QUOTE)) return false;
-        const keyStart = this.#at;
-        if (!this.#string(bytes, end)) return false;
-        const found = this.#find(bytes, keyStart, this.#at - 1, expected);
-        if (!this.#take(bytes, end, COLON)) return false;
-        this.#blanks(bytes, end);
-        const isNew = found >= 0 && this.#seen[found] !== this.#row;
-        if (isNew) {
-          this.#seen[found] = this.#row;
-          expected = found + 1;
-        }
-        if (!this.#value(bytes, end, isNew ? this.#fields[found] : undefined)) return false;
-      } while (this.#take(bytes, end, COMMA));
-      if (!this.#take(bytes, end, CLOSE)) return false;
-    }
-    this.#blanks(bytes, end);
-    return this.#at === end;
-  }
-
   /** To behind the closing quote, from behind the opening one; false where it holds more than plain characters. */
   #string(bytes: Uint8Array, end: number): boolean {
+    let high = 0;
     for (let at = this.#at; at < end; at++) {
       const c = bytes[at]!;
       if (c === QUOTE) {
         this.#at = at + 1;
+        this.#high |= high;
         return true;
       }
       if (c === BACKSLASH || c < 32) return false;
+      high |= c;
     }
     return false;
   }
@@ -197,10 +351,10 @@ export class FlatJson {
 
   #number(bytes: Uint8Array, end: number): boolean {
     let at = this.#at;
-    if (bytes[at] === 45) at += 1;
+    if (bytes[at] === MINUS) at += 1;
     const whole = at;
     while (at < end && isDigit(bytes[at])) at += 1;
-    if (at === whole || (bytes[whole] === 48 && at > whole + 1)) return false;
+    if (at === whole || (bytes[whole] === ZERO && at > whole + 1)) return false;
     if (at < end && bytes[at] === 46) {
       const fraction = ++at;
       while (at < end && isDigit(bytes[at])) at += 1;

@@ -3,6 +3,7 @@
  * exact. A message that is no JSON is one reject with its position; its neighbours are not touched, and none of its own
  * rows is loaded.
  */
+import { isUtf8 } from 'node:buffer';
 import { LoadError } from '../base/errors.ts';
 import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
 import { displayed } from './cast/json-text.ts';
@@ -11,7 +12,7 @@ import { FlatJson } from './json-flat.ts';
 import { EVERY, type PathStep, parseJsonPath } from './json-path.ts';
 import { JsonReader, type JsonValue, minified } from './json-reader.ts';
 import { RowSink, type SinkColumn } from './row-sink.ts';
-import { invalidAt, utf8Checker } from './utf8.ts';
+import { invalidAt } from './utf8.ts';
 
 /** The `jsonpaths` property: a JSON array of paths. */
 export function checkJsonPaths(text: string): string[] {
@@ -65,8 +66,9 @@ export function decodeJson(
         : parseJsonPath(format.jsonpaths[i]),
   );
   const root = format.jsonRoot ? parseJsonPath(format.jsonRoot) : undefined;
-  const valid = utf8Checker(messages.bytes);
   const flat = way === 'exact' ? undefined : FlatJson.for(plan, sink);
+  const { bytes } = messages;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   for (let message = 0; message < messages.count; message++) {
     const length = messages.length[message]!;
     if (length <= 0) {
@@ -74,17 +76,11 @@ export function decodeJson(
       continue;
     }
     const start = messages.start[message]!;
-    const isText = valid(start, start + length);
-    if (isText && flat?.row(messages.bytes, start, start + length, message)) continue;
-    decodeMessage(
-      sink,
-      format,
-      paths,
-      root,
-      message,
-      messages.bytes.subarray(start, start + length),
-      isText,
-    );
+    if (flat !== undefined) {
+      sink.reserve();
+      if (flat.row(bytes, view, start, start + length, message)) continue;
+    }
+    decodeMessage(sink, format, paths, root, message, bytes.subarray(start, start + length));
   }
   return sink.finish();
 }
@@ -96,11 +92,10 @@ function decodeMessage(
   root: readonly PathStep[] | undefined,
   message: number,
   bytes: Uint8Array,
-  isText: boolean,
 ): void {
   const before = sink.rows;
   try {
-    if (!isText) throw new BadMessage(`Invalid UTF-8 row (byte ${invalidAt(bytes)})`);
+    if (!isUtf8(bytes)) throw new BadMessage(`Invalid UTF-8 row (byte ${invalidAt(bytes)})`);
     const rows = rowsOf(bytes, format, root);
     if (rows.length === 0) {
       sink.empty();

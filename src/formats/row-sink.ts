@@ -39,6 +39,8 @@ export class RowSink {
   readonly columns: readonly (SinkColumn | undefined)[];
   readonly #active: readonly SinkColumn[];
   #rows = 0;
+  /** All columns have room for so many. */
+  #room: number;
   #message: Uint32Array;
   #element: Uint32Array;
   readonly #rejects: Reject[] = [];
@@ -48,6 +50,7 @@ export class RowSink {
 
   constructor(plan: DecodePlan, capacity: number) {
     this.strict = plan.strict;
+    this.#room = capacity;
     this.#message = new Uint32Array(capacity);
     this.#element = new Uint32Array(capacity);
     this.columns = plan.fields.map((field, position): SinkColumn | undefined => {
@@ -67,11 +70,19 @@ export class RowSink {
     return this.#rows;
   }
 
+  /** Room for one more row in every column. */
+  reserve(): void {
+    if (this.#rows < this.#room) return;
+    this.#room = Math.max(64, 2 * this.#room);
+    for (const { builder } of this.#active) builder.reserve(this.#room - builder.rows);
+  }
+
   endRow(message: number, element: number): void {
     const row = this.#rows++;
     if (row >= this.#message.length) this.#grow();
     this.#message[row] = message;
-    this.#element[row] = element;
+    // Nearly all are 0, and the array is made of zeros.
+    if (element !== 0 || this.#element[row] !== 0) this.#element[row] = element;
   }
 
   #grow(): void {

@@ -1,15 +1,4 @@
-/** UTF-8 checks of messages that lie in one buffer: the buffer is checked once, a message by its edges. */
-import { isUtf8 } from 'node:buffer';
-
-const isContinuation = (byte: number | undefined) =>
-  byte !== undefined && byte >= 0x80 && byte < 0xc0;
-
-export function utf8Checker(bytes: Uint8Array): (start: number, end: number) => boolean {
-  if (!isUtf8(bytes)) return (start, end) => isUtf8(bytes.subarray(start, end));
-  // In valid text a piece is valid where no edge cuts a character.
-  return (start, end) =>
-    start === end || (!isContinuation(bytes[start]) && !isContinuation(bytes[end]));
-}
+/** What is not UTF-8, and where. */
 
 /** The first byte that no UTF-8 text has there: where decoding puts a replacement that the bytes do not hold. */
 export function invalidAt(bytes: Uint8Array): number {

@@ -2,6 +2,7 @@
  * The forms that machines write, `YYYY-MM-DD` and `YYYY-MM-DD[ T]HH:MM:SS[.ffffff]`, read from bytes. Everything else is
  * for `parseDatetime`, which gives the same for these.
  */
+import type { ColumnBuilder } from '../column-builder.ts';
 import { lastDay } from './date.ts';
 
 /** Filled in place, so that no object is made per value. */
@@ -20,12 +21,48 @@ const two = (bytes: Uint8Array, at: number): number => {
 
 /** Days since 1970 by the calendar's own arithmetic: years begin in March, 400 of them have 146 097 days. */
 function civilDays(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year;
-  const era = Math.floor(y / 400);
-  const ofEra = y - era * 400;
-  const ofYear = Math.floor((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) + day - 1;
-  const inEra = ofEra * 365 + Math.floor(ofEra / 4) - Math.floor(ofEra / 100) + ofYear;
-  return era * 146_097 + inEra - 719_468;
+  // 400 years later, so that no year is negative and divisions are of whole numbers.
+  const y = (month <= 2 ? year + 399 : year + 400) | 0;
+  const era = (y / 400) | 0;
+  const ofEra = (y - era * 400) | 0;
+  const ofYear = (((153 * (month > 2 ? month - 3 : month + 9) + 2) / 5) | 0) + day - 1;
+  const inEra = ofEra * 365 + ((ofEra / 4) | 0) - ((ofEra / 100) | 0) + ofYear;
+  return era * 146_097 + inEra - 719_468 - 146_097;
+}
+
+/** As the exact way does for these forms; false: another form, or no date, and nothing was appended. */
+export function putDate(
+  column: ColumnBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  moment: Moment,
+): boolean {
+  if (!readMoment(bytes, start, end, moment)) return false;
+  column.words[column.rows++] = moment.days;
+  return true;
+}
+
+/** As above, microseconds in two words: they pass what a double holds exactly. */
+export function putDatetime(
+  column: ColumnBuilder,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  moment: Moment,
+): boolean {
+  if (!readMoment(bytes, start, end, moment)) return false;
+  const seconds = moment.days * 86_400 + moment.seconds;
+  const upper = Math.floor(seconds / 2 ** 16);
+  const lower = (seconds - upper * 2 ** 16) * 1_000_000 + moment.micros;
+  const product = upper * 1_000_000;
+  const high = Math.floor(product / 2 ** 16);
+  const rest = (product - high * 2 ** 16) * 2 ** 16 + lower;
+  const carry = Math.floor(rest / 2 ** 32);
+  const row = column.rows++;
+  column.words[2 * row] = rest - carry * 2 ** 32;
+  column.words[2 * row + 1] = high + carry;
+  return true;
 }
 
 /** False: another form, or no date. */

@@ -8,10 +8,11 @@ import type { BytesColumn, Column } from '../../base/column-batch.ts';
 import { type SqlType, STRING_LENGTH } from '../../base/sql-type.ts';
 import { type ColumnBuilder, createBuilder } from '../column-builder.ts';
 import { parseDatetime } from './date.ts';
-import { type Moment, readMoment } from './date-bytes.ts';
+import { type Moment, putDate, putDatetime } from './date-bytes.ts';
 import { parseDecimal } from './decimal.ts';
 import { type Span, smallInteger, trim, wholeNumber } from './integer.ts';
 import { normalJson } from './json-text.ts';
+import { putDouble } from './number-bytes.ts';
 
 export type CastMode = 'reader' | 'cast';
 /** False: the text does not convert, and nothing was appended. */
@@ -62,7 +63,7 @@ function integerAppender(type: SqlType, mode: CastMode): TextAppender {
     const small = smallInteger(bytes, start, end);
     if (!Number.isNaN(small)) {
       if (small < lowSmall || small > highSmall) return false;
-      if (big) builder.appendBig(BigInt(small));
+      if (big) builder.appendWhole(small);
       else builder.appendInt(small);
       return true;
     }
@@ -80,6 +81,12 @@ function floatAppender(mode: CastMode, single: boolean): TextAppender {
     if (!Number.isNaN(small)) {
       builder.appendDouble(small);
       return true;
+    }
+    if (!single) {
+      builder.reserve(1);
+      const stop = putDouble(builder, bytes, start, end);
+      if (stop === end) return true;
+      if (stop >= 0) builder.truncate(builder.rows - 1);
     }
     if (end - start > NUMBER_LENGTH_MAX) return false;
     const text = latin(bytes, start, end);
@@ -110,10 +117,8 @@ const booleanAppender: TextAppender = trimmed((builder, bytes, start, end) => {
 function dateAppender(strict: boolean): TextAppender {
   const moment: Moment = { days: 0, seconds: 0, micros: 0 };
   return trimmed((builder, bytes, start, end) => {
-    if (readMoment(bytes, start, end, moment)) {
-      builder.appendInt(moment.days);
-      return true;
-    }
+    builder.reserve(1);
+    if (putDate(builder, bytes, start, end, moment)) return true;
     const micros = parseDatetime(latin(bytes, start, end), strict);
     if (micros === undefined) return false;
     const inDay = ((micros % DAY_MICROS) + DAY_MICROS) % DAY_MICROS;
@@ -125,17 +130,18 @@ function dateAppender(strict: boolean): TextAppender {
 function datetimeAppender(strict: boolean): TextAppender {
   const moment: Moment = { days: 0, seconds: 0, micros: 0 };
   return trimmed((builder, bytes, start, end) => {
-    if (readMoment(bytes, start, end, moment)) {
-      const seconds = BigInt(moment.days * 86_400 + moment.seconds);
-      builder.appendBig(seconds * 1_000_000n + BigInt(moment.micros));
-      return true;
-    }
+    builder.reserve(1);
+    if (putDatetime(builder, bytes, start, end, moment)) return true;
     const micros = parseDatetime(latin(bytes, start, end), strict);
     if (micros === undefined) return false;
     builder.appendBig(micros);
     return true;
   });
 }
+
+/** What a CHAR or VARCHAR column holds. */
+export const textBytesMax = (type: SqlType): number =>
+  type.length ?? (type.name === 'CHAR' ? 1 : STRING_LENGTH);
 
 /** CAST leaves the length to the table's sink, which filters the row and says so; NULL here would hide it. */
 function textAppenderOf(type: SqlType, mode: CastMode): TextAppender {
@@ -145,7 +151,7 @@ function textAppenderOf(type: SqlType, mode: CastMode): TextAppender {
       return true;
     };
   }
-  const length = type.length ?? (type.name === 'CHAR' ? 1 : STRING_LENGTH);
+  const length = textBytesMax(type);
   return (builder, bytes, start, end) => {
     if (end - start > length) return false;
     builder.appendBytes(bytes, start, end);

@@ -1,0 +1,103 @@
+/**
+ * The numbers that machines write, from bytes straight into a column: no text, no bigint, no object. Each gives where it
+ * stopped, or −1 where the value is for the exact way; then nothing was appended.
+ */
+import type { ColumnBuilder } from '../column-builder.ts';
+
+const MINUS = 45;
+const POINT = 46;
+/** So many digits are exact in a double, whatever they are. */
+const DIGITS_EXACT = 15;
+const POWERS = Float64Array.from({ length: DIGITS_EXACT + 1 }, (_, i) => 10 ** i);
+
+/** The column has a row reserved. Kind i32: up to 9 digits, which always fit. */
+export function putInt32(column: ColumnBuilder, bytes: Uint8Array, from: number, end: number) {
+  const negative = bytes[from] === MINUS;
+  const start = negative ? from + 1 : from;
+  const last = start + 10 < end ? start + 10 : end;
+  let at = start;
+  let value = 0;
+  for (; at < last; at++) {
+    const digit = bytes[at]! - 48;
+    if (digit < 0 || digit > 9) break;
+    value = (value * 10 + digit) | 0;
+  }
+  const digits = at - start;
+  if (digits === 0 || digits > 9) return -1;
+  column.words[column.rows++] = negative ? -value : value;
+  return at;
+}
+
+/** The column has a row reserved. Kind i64: up to 15 digits. */
+export function putInt64(column: ColumnBuilder, bytes: Uint8Array, from: number, end: number) {
+  const negative = bytes[from] === MINUS;
+  const start = negative ? from + 1 : from;
+  const near = start + 9 < end ? start + 9 : end;
+  let at = start;
+  let value = 0;
+  for (; at < near; at++) {
+    const digit = bytes[at]! - 48;
+    if (digit < 0 || digit > 9) break;
+    value = (value * 10 + digit) | 0;
+  }
+  if (at === start) return -1;
+  const { words } = column;
+  if (at < near || at === end) {
+    const row = column.rows++;
+    const low = negative ? -value | 0 : value;
+    words[2 * row] = low;
+    words[2 * row + 1] = low >> 31;
+    return at;
+  }
+  let large = value;
+  for (; at < end; at++) {
+    const digit = bytes[at]! - 48;
+    if (digit < 0 || digit > 9) break;
+    large = large * 10 + digit;
+  }
+  if (at - start > DIGITS_EXACT) return -1;
+  if (negative) large = -large;
+  const row = column.rows++;
+  const high = Math.floor(large / 2 ** 32);
+  words[2 * row] = large - high * 2 ** 32;
+  words[2 * row + 1] = high;
+  return at;
+}
+
+/**
+ * The column has a row reserved. Kind f64: up to 15 digits without an exponent. Digits and the power of ten are exact, so
+ * that their quotient is the double nearest to the text.
+ */
+export function putDouble(column: ColumnBuilder, bytes: Uint8Array, from: number, end: number) {
+  const negative = bytes[from] === MINUS;
+  const start = negative ? from + 1 : from;
+  let at = start;
+  let value = 0;
+  for (; at < end; at++) {
+    const digit = bytes[at]! - 48;
+    if (digit < 0 || digit > 9) break;
+    value = value * 10 + digit;
+  }
+  let digits = at - start;
+  if (digits === 0) return -1;
+  let isWhole = true;
+  if (at < end && bytes[at] === POINT) {
+    isWhole = false;
+    const point = ++at;
+    for (; at < end; at++) {
+      const digit = bytes[at]! - 48;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    const fraction = at - point;
+    digits += fraction;
+    if (fraction === 0 || digits > DIGITS_EXACT) return -1;
+    value /= POWERS[fraction]!;
+  } else if (digits > DIGITS_EXACT) return -1;
+  // What goes on is another form: an exponent, a word.
+  const next = at < end ? bytes[at]! | 32 : 0;
+  if (next >= 97 && next <= 122) return -1;
+  // As the exact way has it: a whole zero has no sign.
+  column.doubles[column.rows++] = negative ? (isWhole ? -value || 0 : -value) : value;
+  return at;
+}

@@ -1,0 +1,59 @@
+/** What the fast ways of CSV and JSON share: how a field's column takes the bytes that machines write for its type. */
+import { textBytesMax } from './cast/text-cast.ts';
+import type { ColumnBuilder } from './column-builder.ts';
+import type { SinkColumn } from './row-sink.ts';
+
+/** Kinds of readers; numbers, as they are chosen among for every value. */
+export const READ_OVER = 0;
+export const READ_INT32 = 1;
+export const READ_INT64 = 2;
+export const READ_DOUBLE = 3;
+export const READ_DATE = 4;
+export const READ_DATETIME = 5;
+export const READ_TEXT = 6;
+/** By the column's own appender. */
+export const READ_OTHER = 7;
+
+export type ReaderKind = number;
+
+export function readerOf(column: SinkColumn | undefined): ReaderKind {
+  switch (column?.field.type.name) {
+    case undefined:
+      return READ_OVER;
+    case 'INT':
+      return READ_INT32;
+    case 'BIGINT':
+      return READ_INT64;
+    case 'DOUBLE':
+      return READ_DOUBLE;
+    case 'DATE':
+      return READ_DATE;
+    case 'DATETIME':
+      return READ_DATETIME;
+    case 'CHAR':
+    case 'VARCHAR':
+      return READ_TEXT;
+    default:
+      return READ_OTHER;
+  }
+}
+
+/** Of a text column; 0 for others. */
+export function lengthMaxOf(column: SinkColumn | undefined): number {
+  return readerOf(column) === READ_TEXT ? textBytesMax(column!.field.type) : 0;
+}
+
+/** Ends a value whose bytes were written to `data` behind `end`. The column has a row reserved. */
+export function endText(column: ColumnBuilder, end: number): void {
+  column.end = end;
+  column.offsets[++column.rows] = end;
+}
+
+/** Each byte of a word is one of these: the byte four times. */
+export const everyByte = (byte: number): number => Math.imul(byte, 0x01010101);
+
+/** Not 0 where a byte of `word` is that of `every`. Where it is 0, none is. */
+export function hasByte(word: number, every: number): number {
+  const other = word ^ every;
+  return (other - 0x01010101) & ~other & 0x80808080;
+}
