@@ -1,167 +1,162 @@
 /**
- * `npm run sim`: seeds of the simulation, in two processes. Exit code 1 when an invariant broke.
+ * `npm run sim`: runs of the simulation, in two processes. Exit code 1 when an invariant broke.
  *
- *   npm run sim -- [--seed S] [--seeds N] [--scenario NAME] [--mutant NAME | --mutants] [--trace FILE] [--processes 2]
+ *   npm run sim -- [--seed S] [--seeds N] [--profile atlas|havoc] [--scenario NAME | --scenarios]
+ *                  [--mutant NAME | --mutants] [--crash-points | --crash-point POINT/ACTION/VICTIM]
+ *                  [--only RATES,FAULTS] [--trace FILE] [--processes 2]
  */
-import { fork } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { commandOf, crashPointCases, type Job, type Report, runJob, runOptions } from './jobs.ts';
 import { MUTANTS } from './mutants/mutants.ts';
-import { type RunOptions, runSeed, type SeedResult } from './run.ts';
+import type { Profile } from './options.ts';
+import { inProcesses } from './processes.ts';
+import { runSeed } from './run.ts';
 import { SCENARIOS } from './scenarios/scenarios.ts';
+import { nameOf, shrink } from './shrink.ts';
 
 const MUTANT_SEEDS = 200;
+const SHRINK_RUNS = 120;
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
+    profile: { type: 'string', default: 'atlas' },
     scenario: { type: 'string' },
+    scenarios: { type: 'boolean', default: false },
     mutant: { type: 'string' },
     mutants: { type: 'boolean', default: false },
+    'crash-points': { type: 'boolean', default: false },
+    'crash-point': { type: 'string' },
+    only: { type: 'string' },
     trace: { type: 'string' },
     processes: { type: 'string', default: '2' },
   },
 });
 const say = (text: string) => process.stdout.write(`${text}\n`);
-const now = () => performance.now();
+const wallNow = performance.now.bind(performance);
+const processes = Math.max(1, Number(values.processes));
 
-interface Job {
-  readonly seed: string;
-  readonly scenario?: string;
-  readonly mutant?: string;
-  readonly keep?: number;
+function profileOf(text: string): Profile {
+  if (text === 'atlas' || text === 'havoc') return text;
+  throw new Error(`no profile "${text}": atlas, havoc`);
 }
 
-/** What crosses between processes. */
-type Report = Omit<SeedResult, 'reached'> & { readonly reached: Readonly<Record<string, number>> };
-
-async function runJob(job: Job): Promise<Report> {
-  const scenario = SCENARIOS.find(({ name }) => name === job.scenario);
-  const mutant = MUTANTS.find(({ name }) => name === job.mutant);
-  if (job.scenario !== undefined && scenario === undefined) {
-    throw new Error(
-      `no scenario "${job.scenario}": ${SCENARIOS.map(({ name }) => name).join(', ')}`,
-    );
-  }
-  if (job.mutant !== undefined && mutant === undefined) {
-    throw new Error(`no mutant "${job.mutant}": ${MUTANTS.map(({ name }) => name).join(', ')}`);
-  }
-  const options: RunOptions = {
-    ...(mutant === undefined ? {} : { mutant }),
-    ...(scenario === undefined ? {} : { options: scenario.options, scenario: scenario.run }),
-    ...(job.keep === undefined ? {} : { keep: job.keep }),
-  };
-  const result = await runSeed(job.seed, now, options);
-  return { ...result, reached: Object.fromEntries(result.reached) };
+/** Fewer faults that break the same invariant; only what a seed drew can be shrunk. */
+async function shrunk(job: Job, result: Report): Promise<void> {
+  if (job.crashPoint !== undefined || job.only !== undefined || job.mutant !== undefined) return;
+  const own = runOptions(job);
+  const { rates, faults, runs } = await shrink(
+    { ...result, reached: new Map() },
+    (options) => runSeed(job.seed, wallNow, { ...own, options: { ...own.options, ...options } }),
+    SHRINK_RUNS,
+  );
+  const needed = faults.map(
+    ({ kind, step, target, ms }) => `${kind}@${step} (${target}, ${ms} ms)`,
+  );
+  say(`  shrunk in ${runs} runs to: ${[...rates, ...needed].join(', ') || 'no fault at all'}`);
+  if (job.scenario !== undefined) return;
+  say(`  shrunk: ${commandOf({ ...job, only: { rates, faults: faults.map(nameOf) } })}`);
 }
 
-/** Seeds of one process: what a dead process of a world waits for is never let go, and would add up. */
-const SEEDS_PER_PROCESS = 40;
-
-/** Children run one job after another; `next` gives jobs until there are none. */
-async function inProcesses(
-  count: number,
-  next: () => Job | undefined,
-  report: (job: Job, result: Report) => void,
-): Promise<void> {
-  /** True: there may be more jobs. */
-  const child = () =>
-    new Promise<boolean>((resolve, reject) => {
-      let job = next();
-      if (job === undefined) {
-        resolve(false);
-        return;
-      }
-      const running = fork(new URL(import.meta.url).pathname, ['--processes', '0'], {
-        serialization: 'advanced',
-      });
-      let left = SEEDS_PER_PROCESS;
-      running.on('message', (result) => {
-        report(job as Job, result as Report);
-        left -= 1;
-        job = left === 0 ? undefined : next();
-        if (job === undefined) running.kill();
-        else running.send(job);
-      });
-      running.on('error', reject);
-      running.on('exit', (code) => {
-        if (job === undefined) resolve(left === 0);
-        else reject(new Error(`a process ended with ${code} in seed ${job.seed}`));
-      });
-      running.send(job);
-    });
-  const one = async () => {
-    while (await child()) {
-      // The next child goes on where this one ended.
-    }
-  };
-  await Promise.all(Array.from({ length: count }, one));
-}
-
-function tell(result: Report, command: string): void {
+async function tell(job: Job, result: Report): Promise<void> {
   const { failure } = result;
   if (failure === null) return;
-  say(`seed ${result.seed} FAILED: ${failure.invariant}, at ${Math.round(failure.atMs)} ms`);
-  say(`  options ${JSON.stringify(result.options)}`);
+  say(`${job.crashPoint ?? `seed ${result.seed}`} FAILED: ${failure.invariant}`);
+  say(`  at ${Math.round(failure.atMs)} ms, step ${result.steps}; trace ${result.digest}`);
+  const { faults, ...options } = result.options;
+  say(`  options ${JSON.stringify(options)}, ${faults.length} faults`);
   for (const { atMs, who, what, fields } of result.events.slice(-40)) {
     const more = fields === undefined ? '' : JSON.stringify(fields).slice(0, 200);
     say(`  ${Math.round(atMs)} ${who} ${what} ${more}`);
   }
   say(`  ${failure.message.slice(0, 3_000)}`);
-  say(`  again: ${command}`);
+  say(`  again: ${commandOf(job)}`);
+  await shrunk(job, result);
 }
 
-const commandOf = ({ seed, scenario, mutant }: Job) =>
-  `npm run sim -- --seed ${seed}${scenario === undefined ? '' : ` --scenario ${scenario}`}${mutant === undefined ? '' : ` --mutant ${mutant}`}`;
-
-async function runSeeds(): Promise<number> {
-  const first = Number(values.seed);
-  const count = Number(values.seeds);
-  const { scenario, mutant } = values;
+function summary(results: readonly Report[], failed: number): void {
   const reached = new Map<string, number>();
-  const results: Report[] = [];
-  let given = 0;
-  const next = (): Job | undefined => {
-    if (given === count) return undefined;
-    given += 1;
-    return {
-      seed: String(first + given - 1),
-      ...(scenario === undefined ? {} : { scenario }),
-      ...(mutant === undefined ? {} : { mutant }),
-      ...(values.trace === undefined ? {} : { keep: 1_000_000 }),
-    };
-  };
-  const report = (job: Job, result: Report) => {
-    results.push(result);
+  for (const result of results) {
     for (const [name, times] of Object.entries(result.reached)) {
       reached.set(name, (reached.get(name) ?? 0) + times);
     }
-    tell(result, commandOf(job));
-    if (results.length % 100 === 0) say(`${results.length} of ${count} seeds`);
-  };
-  if (count === 1) {
-    const job = next() as Job;
-    const result = await runJob(job);
-    report(job, result);
-    say(`seed ${result.seed}: options ${JSON.stringify(result.options)}`);
-    say(`${result.steps} steps, trace ${result.digest}`);
-    if (values.trace !== undefined) {
-      await writeFile(values.trace, result.events.map((event) => JSON.stringify(event)).join('\n'));
-    }
-  } else {
-    await inProcesses(Math.max(1, Number(values.processes)), next, report);
   }
-  const failed = results.filter(({ failure }) => failure !== null).length;
   const commits = results.map((one) => one.commits).sort((a, b) => a - b);
   const wallMs = results.reduce((sum, one) => sum + one.wallMs, 0);
   const virtualMs = results.reduce((sum, one) => sum + one.virtualMs, 0);
+  const steps = results.reduce((most, one) => Math.max(most, one.steps), 0);
   const names = [...reached].sort(([a], [b]) => (a < b ? -1 : 1));
   say(`reached: ${names.map(([name, times]) => `${name} ${times}`).join(', ')}`);
   say(
-    `${count} seeds, ${failed} failed; commits a seed: median ${commits[commits.length >> 1]}; virtual seconds per second of a core: ${(virtualMs / wallMs).toFixed(0)}`,
+    `${results.length} runs, ${failed} failed; commits a run: median ${commits[commits.length >> 1]}; at most ${steps} steps; virtual seconds per second of a core: ${(virtualMs / wallMs).toFixed(0)}`,
   );
-  return failed;
+}
+
+async function runAll(jobs: readonly Job[]): Promise<number> {
+  const results: Report[] = [];
+  const failures: (readonly [Job, Report])[] = [];
+  let given = 0;
+  await inProcesses(
+    Math.min(processes, jobs.length),
+    () => jobs[given++],
+    (job, result) => {
+      results.push({ ...result, events: result.failure === null ? [] : result.events });
+      if (result.failure !== null) {
+        failures.push([job, result]);
+        say(`${commandOf(job)} FAILED: ${result.failure.invariant}`);
+      }
+      if (results.length % 100 === 0) say(`${results.length} of ${jobs.length}`);
+    },
+  );
+  for (const [job, result] of failures.slice(0, 5)) await tell(job, result);
+  summary(results, failures.length);
+  return failures.length;
+}
+
+async function runOne(job: Job): Promise<number> {
+  const result = await runJob({ ...job, keep: values.trace === undefined ? 200 : 1e6 }, wallNow);
+  say(`options ${JSON.stringify(result.options)}`);
+  await tell(job, result);
+  summary([result], result.failure === null ? 0 : 1);
+  say(`${result.steps} steps, trace ${result.digest}`);
+  if (values.trace !== undefined) {
+    await writeFile(values.trace, result.events.map((event) => JSON.stringify(event)).join('\n'));
+  }
+  return result.failure === null ? 0 : 1;
+}
+
+function jobsAsked(): Job[] {
+  const profile = profileOf(values.profile);
+  if (values['crash-point'] !== undefined) {
+    return [{ seed: '0', crashPoint: values['crash-point'] }];
+  }
+  if (values['crash-points']) {
+    return crashPointCases().map((crashPoint) => ({ seed: '0', crashPoint }));
+  }
+  const words = values.only?.split(',').filter((word) => word !== '');
+  const only =
+    words === undefined
+      ? {}
+      : {
+          only: {
+            rates: words.filter((word) => !word.includes('@')),
+            faults: words.filter((word) => word.includes('@')),
+          },
+        };
+  const seeds = Array.from({ length: Number(values.seeds) }, (_, i) =>
+    String(Number(values.seed) + i),
+  );
+  const scenarios = values.scenarios
+    ? SCENARIOS.map(({ name }) => name)
+    : [values.scenario].filter((name) => name !== undefined);
+  const { mutant } = values;
+  return seeds.flatMap((seed): Job[] => {
+    const job = { seed, profile, ...only, ...(mutant === undefined ? {} : { mutant }) };
+    if (scenarios.length === 0) return [job];
+    return scenarios.map((scenario) => ({ ...job, scenario }));
+  });
 }
 
 /** For each planted bug the seeds that it took until something noticed. */
@@ -181,7 +176,7 @@ async function runMutants(): Promise<number> {
     running.set(job, mutant);
     return job;
   };
-  await inProcesses(Math.max(1, Number(values.processes)), next, (job, result) => {
+  await inProcesses(processes, next, (job, result) => {
     const mutant = running.get(job);
     if (mutant === undefined) return;
     if (result.failure !== null) mutant.found = result;
@@ -201,11 +196,12 @@ async function runMutants(): Promise<number> {
   return jobs.length - tries.length;
 }
 
-if (values.processes === '0') {
-  process.on('message', (job) => {
-    void runJob(job as Job).then((result) => process.send?.(result));
-  });
-} else {
-  const failed = values.mutants ? await runMutants() : await runSeeds();
-  process.exit(failed > 0 ? 1 : 0);
+async function main(): Promise<number> {
+  if (values.mutants) return runMutants();
+  const jobs = jobsAsked();
+  const [first] = jobs;
+  return jobs.length === 1 && first !== undefined ? runOne(first) : runAll(jobs);
 }
+
+const failed = await main();
+process.exit(failed > 0 ? 1 : 0);

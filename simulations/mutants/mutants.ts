@@ -9,21 +9,8 @@ import type { TaskRunReply } from '../../src/actors/messages.ts';
 import { sliceBatch, takeRows } from '../../src/formats/column-builder.ts';
 import type { Bus } from '../../src/protocol/bus.types.ts';
 import type { KafkaTransport } from '../../src/sources/kafka/kafka.types.ts';
-import type { TabletStore } from '../../src/storage/tablet-store.types.ts';
-import type { Harness, Mutant } from '../run.ts';
-
-/** The store with some of its verbs changed; its own fields are private, so all goes through it. */
-function changed(store: TabletStore, verbs: Partial<TabletStore>): TabletStore {
-  return new Proxy(store, {
-    get(target, key) {
-      if (Object.hasOwn(verbs, key)) return Reflect.get(verbs, key) as unknown;
-      const value = Reflect.get(target, key, target) as unknown;
-      return typeof value === 'function' ? (value as () => void).bind(target) : value;
-    },
-  });
-}
-
-type Answer = (body: unknown) => unknown;
+import type { Harness, Mutant } from '../harness.ts';
+import { override } from '../world/override.ts';
 
 /** A bus whose answers to some subject are changed on the way out. */
 function answering(
@@ -31,20 +18,14 @@ function answering(
   subject: RegExp,
   change: (reply: unknown, body: unknown) => unknown,
 ): Bus {
-  const respond: Bus['respond'] = (pattern, handler) =>
-    bus.respond(
-      pattern,
-      subject.test(pattern)
-        ? async (body, meta) =>
-            change(await (handler as Answer as never as typeof handler)(body, meta), body)
-        : handler,
-    );
-  return new Proxy(bus, {
-    get(target, key) {
-      if (key === 'respond') return respond;
-      const value = Reflect.get(target, key, target) as unknown;
-      return typeof value === 'function' ? (value as () => void).bind(target) : value;
-    },
+  return override(bus, {
+    respond: (pattern, handler) =>
+      bus.respond(
+        pattern,
+        subject.test(pattern)
+          ? async (body, meta) => change(await handler(body, meta), body)
+          : handler,
+      ),
   });
 }
 
@@ -115,6 +96,56 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'stage.vote-before-rows',
+    apply: ({ bes }) => {
+      for (const { disk } of bes) disk.ignoresFileSync = true;
+    },
+  },
+  {
+    name: 'read.checksum-not-compared',
+    profile: 'havoc',
+    apply: ({ bes }) => {
+      for (const { disk } of bes) disk.hidesDamage = true;
+    },
+  },
+  {
+    name: 'stage.dropped-on-a-timer',
+    apply: ({ bes, world: { clock } }) => {
+      const drop = () => {
+        for (const { store } of bes) {
+          for (const { txnId, attempt } of store?.inDoubt() ?? []) {
+            store?.abort(txnId, attempt).catch(() => {});
+          }
+        }
+        clock.at(700, drop);
+      };
+      clock.at(700, drop);
+    },
+  },
+  {
+    name: 'stage.orphans-before-recovery',
+    wrapBe: (store) =>
+      override(store, {
+        dropUnvoted: async () => {
+          for (const { txnId, attempt } of store.inDoubt()) await store.abort(txnId, attempt);
+          return store.dropUnvoted();
+        },
+      }),
+  },
+  {
+    name: 'pin.one-tablet-older',
+    wrapBe: (store) =>
+      override(store, {
+        pin: (id, tablets) =>
+          store.pin(
+            id,
+            tablets.map((one, i) =>
+              i === 0 ? { ...one, version: Math.max(1, one.version - 1) } : one,
+            ),
+          ),
+      }),
+  },
+  {
     name: 'part.row-lost',
     engineHooks: { finish: (rows) => sliceBatch(rows, 0, Math.max(0, rows.rows - 1)) },
   },
@@ -128,7 +159,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'stage.vote-without-part',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         stage: async (request) => {
           const { part: _, ...bare } = request;
           const vote = await store.stage({ ...bare });
@@ -148,12 +179,12 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'publish.acknowledged-undone',
-    wrapBe: (store) => changed(store, { publish: async () => {} }),
+    wrapBe: (store) => override(store, { publish: async () => {} }),
   },
   {
     name: 'publish.then-abort',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         publish: async (request) => {
           await store.abort(request.txnId, request.attempt);
         },
@@ -162,14 +193,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'publish.version-behind',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         publish: (request) => store.publish({ ...request, versions: request.versions.slice(1) }),
       }),
   },
   {
     name: 'abort.publishes',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         abort: async (txnId, attempt) => {
           const version = (id: number) =>
             (store.tablets().find(({ tabletId }) => tabletId === id)?.version ?? 1) + 1;
@@ -188,12 +219,12 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'pin.part-left-out',
     wrapBe: (store) =>
-      changed(store, { pin: async (id, tablets) => (await store.pin(id, tablets)).slice(1) }),
+      override(store, { pin: async (id, tablets) => (await store.pin(id, tablets)).slice(1) }),
   },
   {
     name: 'pin.part-twice',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         pin: async (id, tablets) => {
           const parts = await store.pin(id, tablets);
           return [...parts, ...parts.slice(0, 1)];
@@ -203,7 +234,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'pin.newest-version',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         pin: (id, tablets) =>
           store.pin(
             id,
@@ -220,7 +251,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'pin.older-version',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         pin: (id, tablets) =>
           store.pin(
             id,
@@ -234,7 +265,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'tablets.dropped-at-registration',
     wrapBe: (store) =>
-      changed(store, {
+      override(store, {
         dropTablets: (ids) =>
           store.dropTablets([
             ...ids,
@@ -260,6 +291,45 @@ export const MUTANTS: readonly Mutant[] = [
   },
   { name: 'outcome.undecided-is-aborted', wrapBus: outcomes('undecided', 'aborted') },
   { name: 'outcome.committed-is-aborted', wrapBus: outcomes('committed', 'aborted') },
+  {
+    name: 'progress.counted',
+    // Control records have offsets too.
+    wrapBus: onTaskRun((reply) => {
+      const [only, ...others] = Object.entries(reply.progress);
+      if (only === undefined || others.length > 0) return reply;
+      const { loaded, filtered, unselected, empty } = reply.counts;
+      const [partition, { from }] = only;
+      const to = String(BigInt(from) + BigInt(loaded + filtered + unselected + empty));
+      return { ...reply, progress: { [partition]: { from, to } } };
+    }),
+  },
+  {
+    name: 'rejects.outside-the-commit',
+    wrapBus: onTaskRun((reply) => ({ ...reply, rejects: null })),
+  },
+  {
+    name: 'fold.label-freed-early',
+    patch: folding((state, entry) => {
+      if (entry.type === 'txn.committed' && entry.userLabel) state.labelIndex.clear();
+    }),
+  },
+  {
+    name: 'fold.alter-forgotten',
+    patch: folding((state, entry, before) => {
+      if (entry.type !== 'job.altered') return;
+      const job = state.jobs.get(entry.jobId);
+      const old = before.get(entry.jobId);
+      if (job !== undefined && old !== undefined) job.definition = old.definition;
+    }),
+  },
+  {
+    name: 'fold.counted-twice',
+    patch: folding((state, entry) => {
+      if (entry.type !== 'txn.committed' || entry.job === undefined) return;
+      const job = state.jobs.get(entry.job.jobId);
+      if (job !== undefined) job.statistics.loadedRows += entry.counts.loaded;
+    }),
+  },
   {
     name: 'fold.abort-moves-progress',
     patch: folding((state, entry) => {
@@ -348,7 +418,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'doubt.never-asked',
-    wrapBe: (store) => changed(store, { inDoubt: () => [], abort: async () => {} }),
+    wrapBe: (store) => override(store, { inDoubt: () => [], abort: async () => {} }),
   },
   {
     name: 'bus.rejects-stop-progress',

@@ -5,12 +5,21 @@
 import type { Clock } from '../../src/base/clock.ts';
 import type { SeededRandom } from './random.ts';
 
+/** Whose event it is: a dead process gets none, a paused one gets its events when it goes on. */
+export interface Owner {
+  alive: boolean;
+  pausedUntilMs: number;
+  /** How far its wall clock is off. */
+  skewMs: number;
+}
+
 interface Due {
   readonly atMs: number;
   /** Drawn at scheduling: events of one moment come in an order of the seed's. */
   readonly tie: number;
   readonly id: number;
   readonly run: () => void;
+  readonly owner: Owner | undefined;
 }
 
 const isBefore = (a: Due, b: Due): boolean =>
@@ -38,26 +47,28 @@ export class VirtualClock {
     return this.#nowMs;
   }
 
-  at(delayMs: number, run: () => void): number {
+  at(delayMs: number, run: () => void, owner?: Owner): number {
     this.#ids += 1;
     const id = this.#ids;
     const atMs = this.#nowMs + Math.max(0, delayMs);
-    this.#push({ atMs, tie: this.#random.next(), id, run });
+    this.#push({ atMs, tie: this.#random.next(), id, run, owner });
     return id;
+  }
+
+  /** Never resolves for a process that died meanwhile. */
+  wait(delayMs: number, owner: Owner): Promise<void> {
+    return new Promise((resolve) => this.at(delayMs, resolve, owner));
   }
 
   cancel(id: number): void {
     this.#cancelled.add(id);
   }
 
-  /** A clock for one process: `isAlive` false stops all its timers for good. */
-  clockFor(isAlive: () => boolean): Clock {
+  /** The clock port of one process. */
+  clockFor(owner: Owner): Clock {
     return {
-      now: () => this.#nowMs,
-      setTimeout: (fn, delayMs) =>
-        this.at(delayMs, () => {
-          if (isAlive()) fn();
-        }),
+      now: () => this.#nowMs + owner.skewMs,
+      setTimeout: (fn, delayMs) => this.at(delayMs, fn, owner),
       clearTimeout: (id) => {
         if (typeof id === 'number') this.cancel(id);
       },
@@ -76,7 +87,13 @@ export class VirtualClock {
     if (next === undefined) return false;
     if (next.atMs - this.#nowMs > 10_000) this.idleMs += next.atMs - this.#nowMs;
     this.#nowMs = next.atMs;
+    const { owner } = next;
+    if (owner?.alive && owner.pausedUntilMs > this.#nowMs) {
+      this.#push({ ...next, atMs: owner.pausedUntilMs });
+      return true;
+    }
     this.steps += 1;
+    if (owner?.alive === false) return true;
     next.run();
     await turn();
     return true;

@@ -4,6 +4,7 @@ import { type BeService, createBeService } from '../../src/actors/be/be.ts';
 import { type Fe, openFe } from '../../src/actors/fe/fe.ts';
 import { createSessionHost } from '../../src/actors/fe/session.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { DamageError, LoadError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { Random } from '../../src/base/random.ts';
 import { valueText } from '../../src/formats/value-text.ts';
@@ -12,14 +13,17 @@ import { BusCore } from '../../src/protocol/bus-core.ts';
 import type { Session } from '../../src/protocol/mysql/mysql.types.ts';
 import type { KafkaTransport } from '../../src/sources/kafka/kafka.types.ts';
 import { createKafkaPort } from '../../src/sources/kafka/kafka-port.ts';
+import type { CompactionLimits } from '../../src/storage/rowset-cover.ts';
 import { openTabletStore } from '../../src/storage/tablet-store.ts';
 import type { TabletStore } from '../../src/storage/tablet-store.types.ts';
-import type { VirtualClock } from './clock.ts';
+import type { Rows } from './client.ts';
+import type { Owner, VirtualClock } from './clock.ts';
 import type { Disk } from './disk.ts';
 import { type EngineHooks, standInEngine } from './engine.ts';
 import type { SimKafka } from './kafka.ts';
 import type { Network } from './network.ts';
 import type { SimParts } from './parts.ts';
+import type { Points } from './points.ts';
 import type { SeededRandom } from './random.ts';
 import type { Trace } from './trace.ts';
 import { tracedStore } from './traced-store.ts';
@@ -33,6 +37,13 @@ export interface World {
   readonly network: Network;
   readonly kafka: SimKafka;
   readonly parts: SimParts;
+  readonly points: Points;
+  /** Journals take a checkpoint after so many entries. */
+  readonly checkpointEntries: number;
+  /** Parts above so many bytes are files. */
+  readonly fileBytesMin: number;
+  readonly compaction: Partial<CompactionLimits>;
+  readonly coveredMs: number;
   readonly engineHooks: EngineHooks;
   /** What a mutant puts between the code and a disk's store. */
   readonly wrapBe?: (store: TabletStore) => TabletStore;
@@ -41,8 +52,7 @@ export interface World {
 }
 
 /** A boot of a process. */
-interface Boot {
-  alive: boolean;
+interface Boot extends Owner {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -54,6 +64,8 @@ abstract class Process {
   protected readonly world: World;
   boot: Boot | undefined;
   boots = 0;
+  /** Why it did not open, or ended by itself. */
+  lastError: unknown = null;
 
   constructor(name: string, disk: Disk, world: World) {
     this.name = name;
@@ -67,21 +79,33 @@ abstract class Process {
 
   start(): void {
     this.boots += 1;
-    const boot: Boot = {
-      alive: true,
-      clock: this.world.clock.clockFor(() => boot.alive),
+    const owner: Owner = { alive: true, pausedUntilMs: 0, skewMs: 0 };
+    const boot: Boot = Object.assign(owner, {
+      clock: this.world.clock.clockFor(owner),
       random: this.world.random.fork(`${this.name}.${this.boots}`),
       log: {
-        write: (level, message, fields) => {
-          if (boot.alive && level !== 'debug') this.world.trace.add(this.name, message, fields);
+        write: (level: string, message: string, fields?: Readonly<Record<string, unknown>>) => {
+          if (owner.alive && level !== 'debug') this.world.trace.add(this.name, message, fields);
         },
-      },
-    };
+      } satisfies Log,
+    });
     this.boot = boot;
     this.world.trace.add(this.name, 'start');
     this.open(boot).catch((error: unknown) => {
       if (boot.alive) this.onFailed(error);
     });
+  }
+
+  /** SIGSTOP: it hears and does nothing for so long, and then goes on as if no time had passed. */
+  pause(ms: number): void {
+    if (this.boot === undefined) return;
+    this.boot.pausedUntilMs = this.world.clock.now() + ms;
+    this.world.trace.add(this.name, 'pause', { ms });
+  }
+
+  /** The wall clock of its machine is set. */
+  setClock(skewMs: number): void {
+    if (this.boot !== undefined) this.boot.skewMs = skewMs;
   }
 
   /** SIGKILL: nothing of it goes on, its disk loses what was not synced. */
@@ -94,12 +118,18 @@ abstract class Process {
     this.world.trace.add(this.name, 'crash');
   }
 
+  /** A damaged directory: it does not start again by itself. */
+  get isStopped(): boolean {
+    return !this.isAlive && this.lastError instanceof DamageError;
+  }
+
   /** A store that failed ends the process (PROTOCOL.md D3); it comes back a little later. */
   protected onFailed(error: unknown): void {
+    this.lastError = error;
     this.world.trace.add(this.name, 'failed', { error: String(error) });
     this.crash();
     this.world.clock.at(500, () => {
-      if (!this.isAlive) this.start();
+      if (!this.isAlive && !this.isStopped) this.start();
     });
   }
 
@@ -108,7 +138,7 @@ abstract class Process {
       from: this.name,
       clock: boot.clock,
       log: boot.log,
-      wire: this.world.network.wire(this.name, () => boot.alive),
+      wire: this.world.network.wire(this.name, boot),
       inbox: `${this.name}-${this.boots}`,
     });
     return this.world.wrapBus?.(bus) ?? bus;
@@ -121,21 +151,26 @@ abstract class Process {
 export class FeProcess extends Process {
   fe: Fe | undefined;
   #session: Session | undefined;
+  readonly #mourners = new Set<() => void>();
+  /** Hears of each start that came to an end. */
+  onOpen: (fe: Fe) => void = () => {};
 
   protected async open(boot: Boot): Promise<void> {
     const fe = await openFe({
-      store: this.disk.store(() => boot.alive),
+      store: this.disk.store(boot),
       clusterId: CLUSTER_ID,
       bus: this.bus(boot),
-      parts: this.world.parts.store(this.name, () => boot.alive),
+      parts: this.world.parts.store(this.name, boot),
       clock: boot.clock,
       random: boot.random,
       log: boot.log,
       httpAddress: () => 'http://sim',
       download: async () => '',
+      checkpointEntries: this.world.checkpointEntries,
     });
     if (!boot.alive) return;
     this.fe = fe;
+    this.onOpen(fe);
     void fe.failed.then((error) => {
       if (boot.alive) this.onFailed(error);
     });
@@ -148,18 +183,36 @@ export class FeProcess extends Process {
   protected forget(): void {
     this.fe = undefined;
     this.#session = undefined;
+    const mourners = [...this.#mourners];
+    this.#mourners.clear();
+    for (const tell of mourners) tell();
   }
 
-  /** Rows of the last statement, as text. Never settles when the process dies meanwhile: race it with a timer. */
-  async run(sql: string): Promise<(string | null)[][]> {
+  /** Called when this boot ends; what is returned takes it back. */
+  onDeath(listener: () => void): () => void {
+    if (!this.isAlive) listener();
+    this.#mourners.add(listener);
+    return () => this.#mourners.delete(listener);
+  }
+
+  /** The result of the last statement, as text. Never settles when the process dies meanwhile (client.ts). */
+  async run(sql: string, signal: AbortSignal): Promise<Rows> {
     const session = this.#session;
-    if (session === undefined) throw new Error('the FE is down');
-    let rows: (string | null)[][] = [];
-    const never = new AbortController();
-    for await (const result of session.execute(sql, never.signal)) {
-      if (result.kind === 'rows') rows = result.rows.map((row) => [...row]);
-      if (result.kind !== 'batches') continue;
-      rows = [];
+    if (session === undefined) {
+      throw new LoadError('CONNECTION_REFUSED', 'the FE is down', { transient: true });
+    }
+    let last: Rows = { columns: [], rows: [], info: '' };
+    for await (const result of session.execute(sql, signal)) {
+      if (result.kind === 'ok') {
+        last = { columns: [], rows: [], info: result.info ?? '' };
+        continue;
+      }
+      const columns = result.columns.map(({ name }) => name);
+      if (result.kind === 'rows') {
+        last = { columns, rows: result.rows, info: '' };
+        continue;
+      }
+      const rows: (string | null)[][] = [];
       for await (const batch of result.batches) {
         for (let row = 0; row < batch.rows; row++) {
           rows.push(
@@ -168,8 +221,9 @@ export class FeProcess extends Process {
         }
       }
       await result.close();
+      last = { columns, rows, info: '' };
     }
-    return rows;
+    return last;
   }
 }
 
@@ -178,17 +232,24 @@ export class BeProcess extends Process {
   store: TabletStore | undefined;
 
   protected async open(boot: Boot): Promise<void> {
-    const isAlive = () => boot.alive;
-    const engine = standInEngine(this.disk, 2_000, this.world.engineHooks);
+    const engine = standInEngine(
+      this.disk,
+      this.world.fileBytesMin,
+      this.world.engineHooks,
+      (moment) => this.world.points.hit(moment, this.name),
+    );
     const opened = await openTabletStore({
-      store: this.disk.store(isAlive),
+      store: this.disk.store(boot),
       dir: `/${this.name}`,
       engine,
       clock: boot.clock,
       random: boot.random,
       log: boot.log,
-      files: this.disk.files(isAlive),
+      files: this.disk.files(boot),
       inlineBytesMax: 4_000,
+      checkpointEntries: this.world.checkpointEntries,
+      compaction: this.world.compaction,
+      coveredMs: this.world.coveredMs,
     });
     if (!boot.alive) return;
     const traced = tracedStore(opened, this.name, this.world.trace);
@@ -200,10 +261,10 @@ export class BeProcess extends Process {
       store,
       engine,
       bus: this.bus(boot),
-      parts: this.world.parts.store(this.name, isAlive),
+      parts: this.world.parts.store(this.name, boot),
       kafka: createKafkaPort({
         open: async (config) => {
-          const transport = await this.world.kafka.open(isAlive)(config);
+          const transport = await this.world.kafka.open(this.name, boot)(config);
           return this.world.wrapTransport?.(transport) ?? transport;
         },
         clock: boot.clock,

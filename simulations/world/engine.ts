@@ -31,7 +31,12 @@ export interface EngineHooks {
   readonly finish?: (batch: ColumnBatch) => ColumnBatch;
 }
 
-export function standInEngine(disk: Disk, fileBytesMin: number, hooks: EngineHooks = {}): Engine {
+export function standInEngine(
+  disk: Disk,
+  fileBytesMin: number,
+  hooks: EngineHooks = {},
+  tell: (moment: string) => void = () => {},
+): Engine {
   const transformer = new Transformer(
     new Proxy({} as Statements, {
       get: () => {
@@ -118,6 +123,7 @@ export function standInEngine(disk: Disk, fileBytesMin: number, hooks: EngineHoo
           return ids.length * 16;
         },
         async finish() {
+          tell('part finished');
           const all = grouped(
             held.length === 0
               ? emptyBatch(spec.schema.columns.map(({ type }) => type))

@@ -5,7 +5,8 @@
 import { LoadError } from '../../src/base/errors.ts';
 import type { KafkaTransport, OpenTransport } from '../../src/sources/kafka/kafka.types.ts';
 import { writeBatch } from '../../src/sources/kafka/record-batch-writer.ts';
-import type { VirtualClock } from './clock.ts';
+import type { Owner, VirtualClock } from './clock.ts';
+import type { Points } from './points.ts';
 import type { SeededRandom } from './random.ts';
 import type { Trace } from './trace.ts';
 
@@ -18,15 +19,23 @@ interface LoggedBatch {
 export interface SimMessage {
   readonly offset: bigint;
   readonly value: string | null;
-  /** False: of a transaction that was aborted. */
-  readonly committed: boolean;
+  /** False: of a transaction that was aborted, or of bytes that no client can read. */
+  committed: boolean;
+  /** Retention took it, or the log was cut off before it; null: it is there. */
+  gone: 'retained' | 'truncated' | null;
 }
 
 interface Partition {
   leader: number;
   readonly batches: LoggedBatch[];
   readonly messages: SimMessage[];
+  /** The first offset that is kept. */
+  start: bigint;
   end: bigint;
+  /** Where it was truncated last. */
+  cutAt: bigint;
+  /** First offsets of transactions that have not ended: nothing from there on is stable. */
+  readonly open: Set<bigint>;
   readonly aborted: {
     readonly producerId: bigint;
     readonly firstOffset: bigint;
@@ -44,14 +53,19 @@ const NOT_LEADER = 6;
 const OUT_OF_RANGE = 1;
 const UNKNOWN = 3;
 
-/** The marker that ends an aborted transaction: version 0, then the type, as Kafka's control records have it. */
-const ABORT_KEY = Uint8Array.of(0, 0, 0, 0);
-const ABORT_VALUE = Uint8Array.of(0, 0, 0, 0, 0, 0);
+/** The marker that ends a transaction: version 0, then the type, as Kafka's control records have it. */
+const marker = (kind: 'abort' | 'commit') => ({
+  key: Uint8Array.of(0, 0, 0, kind === 'commit' ? 1 : 0),
+  value: Uint8Array.of(0, 0, 0, 0, 0, 0),
+});
 
 export class SimKafka {
   readonly #clock: VirtualClock;
   readonly #random: SeededRandom;
   readonly #trace: Trace;
+  readonly #points: Points;
+  /** Processes by their present boot, for the names of moments. */
+  readonly #names = new WeakMap<Owner, string>();
   readonly topic: string;
   readonly partitions: Partition[] = [];
   readonly #brokers: number;
@@ -64,11 +78,13 @@ export class SimKafka {
     clock: VirtualClock,
     random: SeededRandom,
     trace: Trace,
+    points: Points,
     options: { topic: string; partitions: number; brokers: number; faults: KafkaFaults },
   ) {
     this.#clock = clock;
     this.#random = random;
     this.#trace = trace;
+    this.#points = points;
     this.topic = options.topic;
     this.#brokers = options.brokers;
     this.faults = options.faults;
@@ -77,67 +93,156 @@ export class SimKafka {
 
   addPartition(): void {
     const leader = this.#random.whole(1, this.#brokers);
-    this.partitions.push({ leader, batches: [], messages: [], end: 0n, aborted: [] });
+    this.partitions.push({
+      leader,
+      batches: [],
+      messages: [],
+      start: 0n,
+      end: 0n,
+      cutAt: 0n,
+      open: new Set(),
+      aborted: [],
+    });
   }
 
-  /** One batch; with `abort` a transaction that ends in an abort marker. */
-  produce(partition: number, values: readonly (string | null)[], abort = false): void {
+  /**
+   * One batch. As a transaction it ends in its marker, after `openMs`; until then nothing behind it is stable. `crc`: its
+   * bytes are damaged.
+   */
+  produce(
+    partition: number,
+    values: readonly (string | null)[],
+    how: { txn?: 'abort' | 'commit'; openMs?: number; crc?: boolean } = {},
+  ): void {
     const log = this.partitions[partition] as Partition;
     const base = log.end;
-    const timestampMs = Math.floor(this.#clock.now());
-    const codec = this.#random.pick(['none', 'none', 'gzip', 'snappy', 'lz4', 'zstd'] as const);
-    const messages = values.map((value) => ({ value }));
+    const codec = this.#random.chance(0.2)
+      ? this.#random.pick(['gzip', 'snappy', 'lz4', 'zstd'] as const)
+      : 'none';
     let producerId: bigint | undefined;
-    if (abort) {
+    if (how.txn !== undefined) {
       this.#producerIds += 1n;
       producerId = this.#producerIds;
+      log.open.add(base);
     }
     const last = base + BigInt(values.length) - 1n;
     const bytes = writeBatch({
       baseOffset: base,
-      messages,
+      messages: values.map((value) => ({ value })),
       codec,
-      timestampMs,
+      timestampMs: Math.floor(this.#clock.now()),
       ...(producerId === undefined ? {} : { producerId, transactional: true }),
     });
+    if (how.crc === true) {
+      const at = bytes.length - 1;
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      this.#trace.reach('kafka.crc');
+    }
     log.batches.push({ base, last, bytes });
-    values.forEach((value, i) => {
-      log.messages.push({ offset: base + BigInt(i), value, committed: !abort });
-    });
+    const messages = values.map(
+      (value, i): SimMessage => ({
+        offset: base + BigInt(i),
+        value,
+        committed: how.txn === undefined && how.crc !== true,
+        gone: null,
+      }),
+    );
+    log.messages.push(...messages);
     log.end = last + 1n;
-    if (producerId === undefined) return;
-    const marker = writeBatch({
+    if (producerId === undefined || how.txn === undefined) return;
+    const { txn } = how;
+    const finish = () => {
+      this.#finish(log, base, producerId, txn);
+      for (const message of messages) message.committed = txn === 'commit';
+    };
+    if (how.openMs === undefined) finish();
+    else {
+      this.#trace.reach('kafka.lso');
+      this.#clock.at(how.openMs, finish);
+    }
+  }
+
+  #finish(log: Partition, base: bigint, producerId: bigint, txn: 'abort' | 'commit'): void {
+    const bytes = writeBatch({
       baseOffset: log.end,
-      messages: [{ key: ABORT_KEY, value: ABORT_VALUE }],
-      timestampMs,
+      messages: [marker(txn)],
+      timestampMs: Math.floor(this.#clock.now()),
       producerId,
       transactional: true,
       control: true,
     });
-    log.batches.push({ base: log.end, last: log.end, bytes: marker });
-    log.aborted.push({ producerId, firstOffset: base, last: log.end });
+    log.batches.push({ base: log.end, last: log.end, bytes });
+    if (txn === 'abort') log.aborted.push({ producerId, firstOffset: base, last: log.end });
+    log.open.delete(base);
     log.end += 1n;
-    this.#trace.reach('kafka.aborted-transaction');
+    this.#trace.reach(txn === 'abort' ? 'kafka.aborted' : 'kafka.committed');
+  }
+
+  /** Retention: what stands before the offset is gone. */
+  retain(partition: number, from: bigint): void {
+    const log = this.partitions[partition] as Partition;
+    log.start = from > log.end ? log.end : from;
+    for (const message of log.messages) {
+      if (message.offset < log.start) message.gone ??= 'retained';
+    }
+    this.#trace.reach('kafka.tooold');
+  }
+
+  /** The log ends at the offset: what stood there is gone, and never was. */
+  truncate(partition: number, end: bigint): void {
+    const log = this.partitions[partition] as Partition;
+    if (end >= log.end) return;
+    const keep = log.batches.filter(({ last }) => last < end);
+    log.batches.splice(0, log.batches.length, ...keep);
+    log.end = (keep.at(-1)?.last ?? -1n) + 1n;
+    log.cutAt = log.end;
+    for (const message of log.messages) {
+      if (message.offset >= log.end) message.gone ??= 'truncated';
+    }
+    this.#trace.reach('kafka.truncated');
+  }
+
+  /** The first offset behind the batch that holds `offset`. */
+  after(partition: number, offset: bigint): bigint {
+    const { batches, end } = this.partitions[partition] as Partition;
+    const found = batches.find(({ base, last }) => base <= offset && offset <= last);
+    return found === undefined ? end : found.last + 1n;
+  }
+
+  /** What stands in the log in [from, to), or stood there until retention took it. */
+  records(partition: number, from = 0n, to?: bigint): SimMessage[] {
+    const { messages, end } = this.partitions[partition] as Partition;
+    return messages.filter(
+      ({ offset, gone }) => gone !== 'truncated' && offset >= from && offset < (to ?? end),
+    );
+  }
+
+  /** The first offset that is not stable: what a reader of committed transactions sees as the end. */
+  stable(partition: number): bigint {
+    const log = this.partitions[partition] as Partition;
+    return [...log.open].reduce((least, base) => (base < least ? base : least), log.end);
   }
 
   moveLeader(partition: number): void {
     const log = this.partitions[partition] as Partition;
     log.leader = (log.leader % this.#brokers) + 1;
-    this.#trace.reach('kafka.leader-moved');
+    this.#trace.reach('kafka.leader');
+  }
+
+  #nameOf(owner: Owner): string {
+    return this.#names.get(owner) ?? '';
   }
 
   /** Transports of one process. */
-  open(isAlive: () => boolean): OpenTransport {
+  open(name: string, owner: Owner): OpenTransport {
+    this.#names.set(owner, name);
     const answer = async <T>(broker: number | null, make: () => T): Promise<T> => {
-      await new Promise<void>((resolve) =>
-        this.#clock.at(0.2 + this.#random.next() * this.faults.answerMsMax, resolve),
-      );
-      if (!isAlive()) await new Promise<never>(() => {});
+      await this.#clock.wait(0.2 + this.#random.next() * this.faults.answerMsMax, owner);
       const isSilent =
         (broker !== null && this.dead.has(broker)) ||
         (this.faults.silence > 0 && this.#random.chance(this.faults.silence));
       if (isSilent) {
-        this.#trace.reach('kafka.unreachable');
+        this.#trace.reach('kafka.down');
         throw new LoadError('KAFKA_UNREACHABLE', `broker ${broker} cannot be reached`, {
           transient: true,
         });
@@ -154,26 +259,31 @@ export class SimKafka {
             leaderEpoch: 0,
           })),
         })),
-      listOffsets: (leader, _topic, partitions, at) =>
+      listOffsets: (leader, _topic, partitions, at, committed) =>
         answer(leader, () =>
           partitions.map((partition) => {
             const log = this.partitions[partition];
             if (log === undefined) return { partition, errorCode: UNKNOWN, offset: -1n };
             if (log.leader !== leader) return { partition, errorCode: NOT_LEADER, offset: -1n };
-            return { partition, errorCode: 0, offset: at === -2n ? 0n : log.end };
+            const end = committed ? this.stable(partition) : log.end;
+            return { partition, errorCode: 0, offset: at === -2n ? log.start : end };
           }),
         ),
       fetch: async (leader, _topic, asked, limits) => {
         const isThere = asked.some(({ partition, offset }) => {
           const log = this.partitions[partition];
-          return log === undefined || log.leader !== leader || log.end > offset;
+          return log === undefined || log.leader !== leader || this.stable(partition) > offset;
         });
-        if (!isThere) {
-          await new Promise<void>((resolve) => this.#clock.at(limits.maxWaitMs, resolve));
-        }
-        return answer(leader, () => asked.map((one) => this.#read(leader, one)));
+        if (!isThere) await this.#clock.wait(limits.maxWaitMs, owner);
+        return answer(leader, () => {
+          this.#points.hit('fetch answered', this.#nameOf(owner));
+          return asked.map((one) => this.#read(leader, one));
+        });
       },
-      commitGroup: () => answer(null, () => undefined),
+      commitGroup: () =>
+        answer(null, () => {
+          this.#points.hit('group offsets', this.#nameOf(owner));
+        }),
       close: async () => {},
     };
     return async () => transport;
@@ -181,22 +291,24 @@ export class SimKafka {
 
   #read(leader: number, asked: { partition: number; offset: bigint; maxBytes: number }) {
     const log = this.partitions[asked.partition];
-    const end = log?.end ?? 0n;
+    const end = log === undefined ? 0n : this.stable(asked.partition);
     const empty = {
       partition: asked.partition,
-      highWatermark: end,
+      highWatermark: log?.end ?? 0n,
       lastStableOffset: end,
       abortedTransactions: [],
       records: new Uint8Array(0),
     };
     if (log === undefined) return { ...empty, errorCode: UNKNOWN };
     if (log.leader !== leader) return { ...empty, errorCode: NOT_LEADER };
-    if (asked.offset < 0n || asked.offset > end) return { ...empty, errorCode: OUT_OF_RANGE };
+    if (asked.offset < log.start || asked.offset > log.end)
+      return { ...empty, errorCode: OUT_OF_RANGE };
     const pieces: Uint8Array[] = [];
     let bytes = 0;
     // The one that holds the offset comes whole, and so does the first; a later one may be cut off.
     for (const batch of log.batches) {
       if (batch.last < asked.offset) continue;
+      if (batch.base >= end) break;
       if (bytes > 0 && bytes + batch.bytes.length > asked.maxBytes) {
         pieces.push(batch.bytes.subarray(0, this.#random.whole(0, batch.bytes.length - 1)));
         break;

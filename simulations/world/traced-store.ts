@@ -1,14 +1,17 @@
 /** The tablet store with its verbs in the trace: what a participant was asked, and what became of it. */
 import type { TabletStore } from '../../src/storage/tablet-store.types.ts';
+import { override } from './override.ts';
 import type { Trace } from './trace.ts';
 
 const VERBS = ['stage', 'publish', 'abort', 'promiseTo', 'dropTablets', 'markDamaged'] as const;
 
+type Verb = (...args: unknown[]) => Promise<unknown>;
+
 export function tracedStore(store: TabletStore, who: string, trace: Trace): TabletStore {
-  const wrapped = Object.create(store) as Record<string, unknown>;
-  const own = store as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  const verbs: Record<string, Verb> = {};
   for (const verb of VERBS) {
-    wrapped[verb] = async (...args: unknown[]) => {
+    const own = (store[verb] as Verb).bind(store);
+    verbs[verb] = async (...args) => {
       const [first, second] = args as [
         { txnId?: number; attempt?: number; versions?: unknown } | number | undefined,
         unknown,
@@ -18,10 +21,7 @@ export function tracedStore(store: TabletStore, who: string, trace: Trace): Tabl
           ? { txnId: first.txnId, attempt: first.attempt, versions: first.versions }
           : { of: first, and: second };
       try {
-        const answer = await (own[verb] as (...a: unknown[]) => Promise<unknown>).apply(
-          store,
-          args,
-        );
+        const answer = await own(...args);
         trace.add(who, verb, fields);
         return answer;
       } catch (error) {
@@ -30,14 +30,5 @@ export function tracedStore(store: TabletStore, who: string, trace: Trace): Tabl
       }
     };
   }
-  // Getters and the rest read from the store itself, which has private fields.
-  return new Proxy(store, {
-    get(target, key) {
-      if (typeof key === 'string' && key in wrapped && VERBS.includes(key as never)) {
-        return wrapped[key];
-      }
-      const value = Reflect.get(target, key, target) as unknown;
-      return typeof value === 'function' ? (value as () => void).bind(target) : value;
-    },
-  });
+  return override(store, verbs as Partial<TabletStore>);
 }

@@ -9,16 +9,17 @@ import { assign, setup } from 'xstate';
 
 export interface BeNodeInput {
   readonly beId: string;
-  readonly lostMs: number;
 }
 
 export interface BeNodeContext extends BeNodeInput {
+  /** Told with the registration, as the BE's heart-beats follow it. */
+  readonly lostMs: number;
   readonly incarnation: string | null;
   readonly slotsUsed: number;
 }
 
 export type BeNodeEvent =
-  | { type: 'be.registered'; incarnation: string }
+  | { type: 'be.registered'; incarnation: string; lostMs: number }
   | { type: 'be.beat'; incarnation: string }
   | { type: 'be.gone'; incarnation: string }
   | { type: 'be.dropped' }
@@ -35,6 +36,8 @@ export const beNodeMachine = setup({
     register: assign({
       incarnation: ({ event, context }) =>
         event.type === 'be.registered' ? event.incarnation : context.incarnation,
+      lostMs: ({ event, context }) =>
+        event.type === 'be.registered' ? event.lostMs : context.lostMs,
       slotsUsed: 0,
     }),
     takeSlot: assign({ slotsUsed: ({ context }) => context.slotsUsed + 1 }),
@@ -44,7 +47,7 @@ export const beNodeMachine = setup({
   delays: { lostMs: ({ context }) => context.lostMs },
 }).createMachine({
   id: 'be-node',
-  context: ({ input }) => ({ ...input, incarnation: null, slotsUsed: 0 }),
+  context: ({ input }) => ({ ...input, lostMs: 0, incarnation: null, slotsUsed: 0 }),
   initial: 'absent',
   on: { 'be.dropped': '.dropped' },
   states: {

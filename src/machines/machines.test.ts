@@ -90,9 +90,12 @@ describe('txn', () => {
 });
 
 describe('be-node', () => {
-  const input = { beId: 'a', lostMs: 3_000 };
+  const input = { beId: 'a' };
   const at = (value: 'absent' | 'alive' | 'lost', slotsUsed = 0) =>
-    beNodeMachine.resolveState({ value, context: { ...input, incarnation: 'i1', slotsUsed } });
+    beNodeMachine.resolveState({
+      value,
+      context: { ...input, lostMs: 3_000, incarnation: 'i1', slotsUsed },
+    });
 
   it.each([
     {
@@ -104,7 +107,7 @@ describe('be-node', () => {
     {
       name: 'registering does',
       at: at('lost'),
-      event: { type: 'be.registered', incarnation: 'i2' },
+      event: { type: 'be.registered', incarnation: 'i2', lostMs: 3_000 },
       to: 'alive',
     },
     {

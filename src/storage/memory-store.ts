@@ -26,6 +26,8 @@ export interface MemoryStore extends OrderedStore {
   /** The same bytes in a store that is open. */
   reopen(): MemoryStore;
   keys(): readonly Uint8Array[];
+  /** The value now, in this turn. */
+  peek(key: Uint8Array): Uint8Array | undefined;
   /** Changes a stored value behind everybody's back; `undefined` removes it. */
   tamper(key: Uint8Array, change: (value: Uint8Array) => Uint8Array | undefined): void;
 }
@@ -125,6 +127,10 @@ class Memory implements MemoryStore {
 
   keys(): readonly Uint8Array[] {
     return this.#names().map(keyOf);
+  }
+
+  peek(key: Uint8Array): Uint8Array | undefined {
+    return this.#values.get(nameOf(key));
   }
 
   tamper(key: Uint8Array, change: (value: Uint8Array) => Uint8Array | undefined): void {

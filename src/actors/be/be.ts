@@ -119,7 +119,8 @@ export function createBeService(options: BeOptions): BeService {
   verb('insert-run', (request: Parameters<typeof runInsert>[2]) =>
     runs.run(request, () => runInsert(context, queries, request, stopping.signal)),
   );
-  verb('stage', (message: StageMessage) => stageLocal(context, message));
+  const stages = new RunOnce();
+  verb('stage', (message: StageMessage) => stages.run(message, () => stageLocal(context, message)));
   verb('publish', async (message: PublishMessage): Promise<PublishReply> => {
     await store.publish(message);
     const send = context.groupOffsets.get(message.txnId);

@@ -200,7 +200,8 @@ export class Registration {
     const { store, bus, clock } = this.#options;
     const { signal } = this.#stop;
     let lost = 0;
-    let askAtMs = clock.now() + ASK_MS;
+    // Counted, not read from the clock, which may be set.
+    let unaskedMs = 0;
     while (!signal.aborted) {
       await sleep(clock, beatMs, this.#waking());
       if (signal.aborted || this.#claimant !== null) return;
@@ -224,9 +225,10 @@ export class Registration {
         const isGone = error instanceof LoadError && error.code === 'BUS_NO_RESPONDER';
         if (isGone || lost >= BEATS_LOST_MAX) throw error;
       }
-      if (clock.now() >= askAtMs) {
+      unaskedMs += beatMs;
+      if (unaskedMs >= ASK_MS) {
         await this.#ask();
-        askAtMs = clock.now() + ASK_MS;
+        unaskedMs = 0;
       }
     }
   }

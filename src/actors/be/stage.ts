@@ -7,6 +7,7 @@ import type { BuiltPart, PartBytes, PartWriter } from '../../engine/engine.types
 import { bucketOf } from '../../formats/bucket.ts';
 import { takeRows } from '../../formats/column-builder.ts';
 import type { StoredReject, Vote } from '../../storage/tablet-store.types.ts';
+import { askAgain } from '../ask-again.ts';
 import { bytesRef, readBytesRef } from '../bytes-ref.ts';
 import {
   beSubject,
@@ -163,9 +164,10 @@ export class Stager {
       tablets: part.tablets,
       data: part.data.kind === 'file' ? part.data : bytesRef(part.data.bytes, parts),
     };
-    return bus.request<Vote>(beSubject(executor.beId, executor.incarnation, 'stage'), message, {
-      timeoutMs: STAGE_TIMEOUT_MS,
-    });
+    const subject = beSubject(executor.beId, executor.incarnation, 'stage');
+    return askAgain(STAGE_TIMEOUT_MS, (timeoutMs) =>
+      bus.request<Vote>(subject, message, { timeoutMs }),
+    );
   }
 
   /**

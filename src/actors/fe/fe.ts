@@ -48,6 +48,8 @@ export interface FeOptions {
 
 export interface Fe extends FeKernel {
   readonly failed: Promise<Error>;
+  /** Of the last entry that is on disk. */
+  durableSeq(): number;
   /** Why this FE decides nothing: it lost a tail, or another one took its BEs. */
   refusal(): string | null;
   close(): Promise<void>;
@@ -202,6 +204,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
 
   return Object.assign(kernel, {
     failed: journal.failed,
+    durableSeq: () => journal.durableSeq,
     refusal: () => nodes.behind,
     async close() {
       clock.clearTimeout(housekeeping);

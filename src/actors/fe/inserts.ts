@@ -53,7 +53,7 @@ export class Inserts {
         prepare: async (left) => {
           const be = this.#queries.coordinator();
           const body = await this.#request(request, table, txnId, label, left);
-          const reply = await this.#nodes.request<InsertRunReply>(be, 'insert-run', body, {
+          const reply = await this.#nodes.requestOnce<InsertRunReply>(be, 'insert-run', body, {
             timeoutMs: request.timeoutMs,
             signal: left,
           });

@@ -143,3 +143,9 @@ export function clears(fact: JobFact, by: 'watch' | 'task'): boolean {
   if (fact.state !== 'UNSTABLE') return false;
   return by === 'task' || fact.reason?.code === 4;
 }
+
+/** How long a job waits until it tries again by itself; never longer than was meant, wherever the clock was set. */
+export function retryDelayMs(reason: JobReason | null, nowMs: number): number | null {
+  if (reason?.retryAtMs === undefined) return null;
+  return Math.max(0, Math.min(reason.retryAtMs - nowMs, reason.retryAtMs - reason.sinceMs));
+}

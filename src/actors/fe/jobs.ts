@@ -18,7 +18,7 @@ import {
 import type { FeKernel, TaskView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry, JobFact, JobReason, JobState } from './fe-facts.ts';
-import { clears, reasonOf } from './job-reasons.ts';
+import { clears, reasonOf, retryDelayMs } from './job-reasons.ts';
 import type { LiveJob, LiveTask } from './live-jobs.types.ts';
 import type { Nodes } from './nodes.ts';
 import { TaskAttempts } from './task-attempts.ts';
@@ -138,8 +138,7 @@ export class Jobs {
       case 'PAUSED':
         live.actor.send({
           type: 'fact.paused',
-          retryDelayMs:
-            reason?.retryAtMs === undefined ? null : Math.max(0, reason.retryAtMs - clock.now()),
+          retryDelayMs: retryDelayMs(reason, clock.now()),
         });
         return;
       case 'NEED_SCHEDULE':
@@ -206,7 +205,6 @@ export class Jobs {
   #create(jobId: number): void {
     const fact = this.#fact(jobId);
     const { clock } = this.#core;
-    const retryAtMs = fact.reason?.retryAtMs;
     const live: LiveJob = {
       jobId,
       tasks: new Map(),
@@ -232,7 +230,7 @@ export class Jobs {
           input: {
             jobId,
             state: fact.state,
-            retryDelayMs: retryAtMs === undefined ? null : Math.max(0, retryAtMs - clock.now()),
+            retryDelayMs: retryDelayMs(fact.reason, clock.now()),
           },
         },
       ),

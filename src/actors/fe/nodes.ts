@@ -8,6 +8,7 @@ import { type Actor, createActor } from 'xstate';
 import { LoadError } from '../../base/errors.ts';
 import { beNodeMachine } from '../../machines/be-node.ts';
 import type { Bus, Subscription } from '../../protocol/bus.types.ts';
+import { askAgain } from '../ask-again.ts';
 import type {
   AskReply,
   AskRequest,
@@ -28,6 +29,7 @@ import type { FeEntry } from './fe-facts.ts';
 
 /** A BE is lost after so many heart-beats that did not come. */
 const BEATS_LOST = 6;
+const BOOTS_KEPT = 100;
 const PROBE_MS = 60_000;
 const CLAIM_MS = 5_000;
 export const BEHIND_HINT =
@@ -52,6 +54,8 @@ export class Nodes {
   readonly #nodes = new Map<string, Node>();
   readonly #subscriptions: Subscription[] = [];
   readonly #listeners = new Set<() => void>();
+  /** Boots of each BE that said hello, and those that a later one has followed. */
+  readonly #boots = new Map<string, { readonly seen: Set<string>; readonly over: Set<string> }>();
   readonly #replayed: Replayed;
   readonly #acceptLoss: boolean;
   /** Transactions that are prepared or queued now: `undecided` to whoever asks (C2). */
@@ -175,6 +179,7 @@ export class Nodes {
     if (twin !== null) return { fe: stamp(), clusterId, knowsPromise: true, refused: twin };
     const { promise } = request;
     const be = journal.durable.bes.get(request.beId);
+    this.#boots.get(request.beId)?.seen.add(request.incarnation);
     const reply = { fe: stamp(), clusterId };
     if (be?.dropped) return { ...reply, knowsPromise: true, refused: 'this BE was dropped' };
     const knowsPromise =
@@ -263,6 +268,7 @@ export class Nodes {
     if (journal.durable.bes.get(request.beId)?.dropped) {
       throw new LoadError('REFUSED', 'this BE was dropped');
     }
+    this.#checkLate(request);
     const damaged = this.#behindFacts(request);
     if (damaged.length > 0) {
       const [first] = damaged;
@@ -286,7 +292,9 @@ export class Nodes {
     node.name = request.name;
     node.registeredMs = atMs;
     node.lastBeatMs = atMs;
-    node.actor.send({ type: 'be.registered', incarnation: request.incarnation });
+    const beatMs = core.configNumber('heartbeat_interval_ms');
+    const lostMs = BEATS_LOST * beatMs;
+    node.actor.send({ type: 'be.registered', incarnation: request.incarnation, lostMs });
     this.#changed();
     return {
       fe: core.stamp(),
@@ -295,7 +303,7 @@ export class Nodes {
         .map(({ tabletId }) => tabletId)
         .filter((tabletId) => !journal.durable.tablets.has(tabletId)),
       damaged,
-      beatMs: core.configNumber('heartbeat_interval_ms'),
+      beatMs,
     };
   }
 
@@ -318,6 +326,32 @@ export class Nodes {
       }
     }
     return damaged;
+  }
+
+  /**
+   * A registration may come late, or a second time, with what the BE held long ago: taken for the present, it would damage
+   * healthy tablets. Within a boot the BE's sequence only grows; and a boot that another has followed is over.
+   */
+  #checkLate({ beId, incarnation, beSeq }: RegisterRequest): void {
+    const known = this.#core.journal.head.bes.get(beId);
+    const boots = this.#boots.get(beId) ?? { seen: new Set<string>(), over: new Set<string>() };
+    this.#boots.set(beId, boots);
+    const isPresent = known?.incarnation === incarnation;
+    if (boots.over.has(incarnation) || (isPresent && beSeq < known.seq)) {
+      throw new LoadError('REGISTER_LATE', 'this registration is older than what is known', {
+        transient: true,
+        details: { beId, incarnation, beSeq },
+      });
+    }
+    if (isPresent) return;
+    for (const boot of boots.seen) if (boot !== incarnation) boots.over.add(boot);
+    if (known !== undefined) boots.over.add(known.incarnation);
+    boots.seen.clear();
+    boots.seen.add(incarnation);
+    for (const oldest of boots.over) {
+      if (boots.over.size <= BOOTS_KEPT) break;
+      boots.over.delete(oldest);
+    }
   }
 
   #beat(request: BeatRequest): BeatReply {
@@ -368,7 +402,7 @@ export class Nodes {
     if (known !== undefined) return known;
     const actor = createActor(beNodeMachine, {
       id: `be-node.${beId}`,
-      input: { beId, lostMs: BEATS_LOST * this.#core.configNumber('heartbeat_interval_ms') },
+      input: { beId },
       clock: this.#core.clock,
     });
     let before = '';
@@ -385,6 +419,18 @@ export class Nodes {
     const node: Node = { actor, lastBeatMs: null, registeredMs: 0, name: beId };
     this.#nodes.set(beId, node);
     return node;
+  }
+
+  /** Of what a BE does once however often it is asked, and then answers alike. */
+  requestOnce<T>(
+    to: { beId: string; incarnation: string },
+    verb: string,
+    body: unknown,
+    options: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<T> {
+    return askAgain(options.timeoutMs, (timeoutMs) =>
+      this.request<T>(to, verb, body, { ...options, timeoutMs }),
+    );
   }
 
   /**

@@ -108,7 +108,7 @@ export class Queries {
     const be = this.coordinator();
     const { queryId } = request;
     const ask = <T>(verb: string, body: unknown) =>
-      this.#nodes.request<T>(be, verb, body, { timeoutMs: QUERY_TIMEOUT_MS, signal });
+      this.#nodes.requestOnce<T>(be, verb, body, { timeoutMs: QUERY_TIMEOUT_MS, signal });
     const parts = this.#parts;
     let closed = false;
     const nodes = this.#nodes;

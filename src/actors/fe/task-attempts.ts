@@ -51,7 +51,7 @@ export class TaskAttempts {
       {
         txnId,
         prepare: async (signal) => {
-          const reply = await this.#nodes.request<TaskRunReply>(
+          const reply = await this.#nodes.requestOnce<TaskRunReply>(
             slot,
             'task-run',
             this.#request(fact, table, task, txnId, label),

@@ -124,7 +124,8 @@ class TransportClient implements KafkaClient {
     let { maxBytes } = limits;
 
     for (let tries = 1; wanted.length > 0; ) {
-      const waitMs = hasData(done) ? 0 : Math.max(0, until - this.#clock.now());
+      const leftMs = Math.min(limits.maxWaitMs, until - this.#clock.now());
+      const waitMs = hasData(done) ? 0 : Math.max(0, leftMs);
       const round = await this.#abortable(
         this.#round(topic, wanted, { ...limits, maxBytes, maxWaitMs: waitMs }),
         signal,
