@@ -197,7 +197,9 @@ export class Disk {
 
   /** What the engine writes: not durable before both syncs. */
   writeFile(path: string, bytes: Uint8Array): void {
-    if (this.isFull) throw new LoadError('PART_WRITE', `disk ${this.name} is full`);
+    if (this.isFull) {
+      throw new LoadError('ENGINE_WRITE', `disk ${this.name} is full`, { transient: true });
+    }
     this.#world.points.hit('part written', this.name);
     this.#world.files.set(path, { bytes, synced: undefined, named: false });
   }

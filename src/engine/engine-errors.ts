@@ -51,6 +51,13 @@ export function engineError(error: unknown): unknown {
       transient: true,
       cause: error,
     });
+  // A full disk passes: whoever loads tries again, as with the floor of free space (tablet-errors.ts).
+  if (/no space left|(could not|cannot|failed to) write/i.test(message))
+    return new LoadError('ENGINE_WRITE', message, {
+      hint: 'look at the disk of this backend',
+      transient: true,
+      cause: error,
+    });
   for (const known of KNOWN) {
     const match = known.pattern.exec(message);
     if (match === null) continue;

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { engineError } from './engine-errors.ts';
+
+describe('errors of the engine', () => {
+  it.each([
+    {
+      name: 'a full disk passes: a load tries again',
+      text: 'IO Error: Could not write all bytes to file "/d/x.parquet": No space left on device',
+      code: 'ENGINE_WRITE',
+      transient: true,
+    },
+    {
+      name: 'too little memory passes',
+      text: 'Out of Memory Error: failed to allocate data of size 1.0 GiB',
+      code: 'ENGINE_MEMORY',
+      transient: true,
+    },
+    {
+      name: 'a wrong statement stays wrong',
+      text: 'Binder Error: Referenced column "x" not found in FROM clause!',
+      code: 'SQL_ERROR',
+      transient: false,
+    },
+    {
+      name: 'the rest is named as it is',
+      text: 'Invalid Input Error: strange',
+      code: 'ENGINE_ERROR',
+      transient: false,
+    },
+  ])('$name', ({ text, code, transient }) => {
+    const found = engineError(new Error(text));
+    expect(found).toMatchObject({ code, transient });
+  });
+});
