@@ -6,7 +6,7 @@ import { isUtf8 } from 'node:buffer';
 import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
 import { CsvFields, isMarker } from './csv-fields.ts';
 import { FlatCsv } from './csv-flat.ts';
-import type { CsvFormat, DecodedBatch, DecodePlan } from './decode.types.ts';
+import type { CsvFormat, DecodedBatch, DecodePlan, FormatDecoder } from './decode.types.ts';
 import { outOfRange, RowSink } from './row-sink.ts';
 import { invalidAt } from './utf8.ts';
 
@@ -27,32 +27,49 @@ function startsWith(bytes: Buffer, what: Buffer, at: number, end: number): boole
 }
 
 /** `way` = `exact` leaves the fast way out: for tests that hold both against each other. */
+export class CsvDecoder implements FormatDecoder {
+  readonly #plan: DecodePlan;
+  readonly #way: 'any' | 'exact';
+
+  constructor(plan: DecodePlan, way: 'any' | 'exact' = 'any') {
+    this.#plan = plan;
+    this.#way = way;
+  }
+
+  into(sink: RowSink): (messages: MessageBatch) => void {
+    const flat = this.#way === 'exact' ? undefined : FlatCsv.for(this.#plan, sink);
+    const exact = new ExactCsv(this.#plan, this.#plan.format as CsvFormat, sink);
+    return (messages) => {
+      const { bytes, count, start: starts, length: lengths } = messages;
+      const first = sink.open(messages);
+      const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      for (let i = 0; i < count; i++) {
+        const length = lengths[i]!;
+        if (length <= 0) {
+          sink.empty();
+          continue;
+        }
+        const start = starts[i]!;
+        sink.reserve();
+        if (flat?.row(bytes, view, start, start + length, first + i)) continue;
+        exact.message(first + i, buffer, start, start + length);
+      }
+    };
+  }
+}
+
 export function decodeCsv(
   plan: DecodePlan,
   messages: MessageBatch,
   way: 'any' | 'exact' = 'any',
 ): DecodedBatch {
   const sink = new RowSink(plan, messages.count);
-  const flat = way === 'exact' ? undefined : FlatCsv.for(plan, sink);
-  const decoder = new CsvDecoder(plan, plan.format as CsvFormat, sink);
-  const { bytes } = messages;
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let message = 0; message < messages.count; message++) {
-    const length = messages.length[message]!;
-    const start = messages.start[message]!;
-    if (length <= 0) {
-      sink.empty();
-      continue;
-    }
-    sink.reserve();
-    if (flat?.row(bytes, view, start, start + length, message)) continue;
-    decoder.message(message, buffer, start, start + length);
-  }
+  new CsvDecoder(plan, way).into(sink)(messages);
   return sink.finish();
 }
 
-class CsvDecoder {
+class ExactCsv {
   readonly #sink: RowSink;
   readonly #fieldCount: number;
   readonly #separator: Buffer;

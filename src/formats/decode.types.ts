@@ -1,6 +1,8 @@
 /** The contract of src/formats: messages (or pieces of files) in, typed columns and rejects out. */
 import type { ColumnBatch } from '../base/column-batch.ts';
 import type { SqlType } from '../base/sql-type.ts';
+import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
+import type { RowSink } from './row-sink.ts';
 
 /** Plain JSON: part of a load plan. */
 export interface SourceField {
@@ -44,7 +46,7 @@ export interface DecodePlan {
  * in information_schema.
  */
 export interface Reject {
-  /** Index of the message in its MessageBatch. */
+  /** The message's number, counted through all batches of messages that were decoded together. */
   readonly message: number;
   /** Which row of the message, from 0. */
   readonly element: number;
@@ -56,10 +58,18 @@ export interface Reject {
   readonly row: string;
 }
 
+/** Messages from number `first` on are those of this batch, until the next source begins. */
+export interface MessageSource {
+  readonly first: number;
+  readonly messages: MessageBatch;
+}
+
 export interface DecodedBatch {
   /** One column per field with a type, in the order of the fields. */
   readonly batch: ColumnBatch;
-  /** Row → index of its message. */
+  /** Where messages come from, by their number. */
+  readonly sources: readonly MessageSource[];
+  /** Row → number of its message. */
   readonly message: Uint32Array;
   /** Row → which row of its message, from 0. */
   readonly element: Uint32Array;
@@ -71,6 +81,12 @@ export interface DecodedBatch {
   readonly empty: number;
   /** Values that became NULL because they did not convert (strict off): shown in the job's statistics. */
   readonly coerced: number;
+}
+
+/** Of one format and plan. */
+export interface FormatDecoder {
+  /** Gives the function that reads messages into these columns. */
+  into(sink: RowSink): (messages: MessageBatch) => void;
 }
 
 export const REJECTS_KEPT = 50;

@@ -7,8 +7,9 @@ import { isUtf8 } from 'node:buffer';
 import { LoadError } from '../base/errors.ts';
 import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
 import { displayed } from './cast/json-text.ts';
-import type { DecodedBatch, DecodePlan, JsonFormat } from './decode.types.ts';
+import type { DecodedBatch, DecodePlan, FormatDecoder, JsonFormat } from './decode.types.ts';
 import { FlatJson } from './json-flat.ts';
+import { Layout } from './json-layout.ts';
 import { EVERY, type PathStep, parseJsonPath } from './json-path.ts';
 import { JsonReader, type JsonValue, minified } from './json-reader.ts';
 import { RowSink, type SinkColumn } from './row-sink.ts';
@@ -51,37 +52,63 @@ function find(value: JsonValue, steps: readonly PathStep[]): JsonValue | undefin
 class BadMessage extends Error {}
 
 /** `way` = `exact` leaves the fast way out: for tests that hold both against each other. */
+export class JsonDecoder implements FormatDecoder {
+  readonly #plan: DecodePlan;
+  readonly #format: JsonFormat;
+  readonly #way: 'any' | 'exact';
+  readonly #paths: readonly (readonly PathStep[] | undefined)[];
+  readonly #root: readonly PathStep[] | undefined;
+  /** Outlives the rows: what is learned from messages holds for the next ones too. */
+  readonly #layout = new Layout();
+
+  constructor(plan: DecodePlan, way: 'any' | 'exact' = 'any') {
+    const format = plan.format as JsonFormat;
+    this.#plan = plan;
+    this.#format = format;
+    this.#way = way;
+    this.#paths = plan.fields.map((field, i) =>
+      format.jsonpaths === undefined
+        ? [field.name]
+        : format.jsonpaths[i] === undefined
+          ? undefined
+          : parseJsonPath(format.jsonpaths[i]),
+    );
+    this.#root = format.jsonRoot ? parseJsonPath(format.jsonRoot) : undefined;
+  }
+
+  into(sink: RowSink): (messages: MessageBatch) => void {
+    const flat = this.#way === 'exact' ? undefined : FlatJson.for(this.#plan, sink, this.#layout);
+    return (messages) => this.#decode(sink, flat, messages);
+  }
+
+  #decode(sink: RowSink, flat: FlatJson | undefined, messages: MessageBatch): void {
+    const { bytes, count, start: starts, length: lengths } = messages;
+    const first = sink.open(messages);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let i = 0; i < count; i++) {
+      const length = lengths[i]!;
+      if (length <= 0) {
+        sink.empty();
+        continue;
+      }
+      const start = starts[i]!;
+      if (flat !== undefined) {
+        sink.reserve();
+        if (flat.row(bytes, view, start, start + length, first + i)) continue;
+      }
+      const message = bytes.subarray(start, start + length);
+      decodeMessage(sink, this.#format, this.#paths, this.#root, first + i, message);
+    }
+  }
+}
+
 export function decodeJson(
   plan: DecodePlan,
   messages: MessageBatch,
   way: 'any' | 'exact' = 'any',
 ): DecodedBatch {
   const sink = new RowSink(plan, messages.count);
-  const format = plan.format as JsonFormat;
-  const paths = plan.fields.map((field, i) =>
-    format.jsonpaths === undefined
-      ? [field.name]
-      : format.jsonpaths[i] === undefined
-        ? undefined
-        : parseJsonPath(format.jsonpaths[i]),
-  );
-  const root = format.jsonRoot ? parseJsonPath(format.jsonRoot) : undefined;
-  const flat = way === 'exact' ? undefined : FlatJson.for(plan, sink);
-  const { bytes } = messages;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let message = 0; message < messages.count; message++) {
-    const length = messages.length[message]!;
-    if (length <= 0) {
-      sink.empty();
-      continue;
-    }
-    const start = messages.start[message]!;
-    if (flat !== undefined) {
-      sink.reserve();
-      if (flat.row(bytes, view, start, start + length, message)) continue;
-    }
-    decodeMessage(sink, format, paths, root, message, bytes.subarray(start, start + length));
-  }
+  new JsonDecoder(plan, way).into(sink)(messages);
   return sink.finish();
 }
 

@@ -1,10 +1,12 @@
 /** Where decoders put rows: columns, positions, rejects. Shared by CSV and JSON, so that both count alike. */
 import { typeLabel } from '../base/sql-type.ts';
+import type { MessageBatch } from '../sources/kafka/kafka.types.ts';
 import { type TextAppender, textAppender } from './cast/text-cast.ts';
 import { type ColumnBuilder, createBuilder } from './column-builder.ts';
 import {
   type DecodedBatch,
   type DecodePlan,
+  type MessageSource,
   REJECTS_KEPT,
   type Reject,
   type SourceField,
@@ -41,6 +43,8 @@ export class RowSink {
   #rows = 0;
   /** All columns have room for so many. */
   #room: number;
+  readonly #sources: MessageSource[] = [];
+  #messages = 0;
   #message: Uint32Array;
   #element: Uint32Array;
   readonly #rejects: Reject[] = [];
@@ -66,6 +70,21 @@ export class RowSink {
     this.#active = this.columns.filter((column) => column !== undefined);
   }
 
+  /** Of all columns' texts. */
+  get textBytes(): number {
+    let bytes = 0;
+    for (const { builder } of this.#active) bytes += builder.end;
+    return bytes;
+  }
+
+  /** The number of the first of them. */
+  open(messages: MessageBatch): number {
+    const first = this.#messages;
+    this.#sources.push({ first, messages });
+    this.#messages += messages.count;
+    return first;
+  }
+
   get rows(): number {
     return this.#rows;
   }
@@ -75,18 +94,18 @@ export class RowSink {
     if (this.#rows < this.#room) return;
     this.#room = Math.max(64, 2 * this.#room);
     for (const { builder } of this.#active) builder.reserve(this.#room - builder.rows);
+    if (this.#message.length < this.#room) this.#grow(this.#room);
   }
 
   endRow(message: number, element: number): void {
     const row = this.#rows++;
-    if (row >= this.#message.length) this.#grow();
+    if (row >= this.#message.length) this.#grow(Math.max(64, 2 * row));
     this.#message[row] = message;
     // Nearly all are 0, and the array is made of zeros.
     if (element !== 0 || this.#element[row] !== 0) this.#element[row] = element;
   }
 
-  #grow(): void {
-    const capacity = Math.max(64, 2 * this.#message.length);
+  #grow(capacity: number): void {
     const larger = (from: Uint32Array) => {
       const to = new Uint32Array(capacity);
       to.set(from);
@@ -120,8 +139,9 @@ export class RowSink {
   finish(): DecodedBatch {
     return {
       batch: { rows: this.rows, columns: this.#active.map(({ builder }) => builder.finish()) },
-      message: this.#message.slice(0, this.#rows),
-      element: this.#element.slice(0, this.#rows),
+      sources: this.#sources,
+      message: this.#message.subarray(0, this.#rows),
+      element: this.#element.subarray(0, this.#rows),
       rejects: this.#rejects,
       rejected: this.#rejected,
       empty: this.#empty,

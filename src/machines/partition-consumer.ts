@@ -2,7 +2,8 @@
  * One partition within one task, on the coordinator BE: fetch, hand over, fetch on.
  *
  *   P1. The position moves only over what was handed over and accepted; the range is [from, position).
- *   P2. The next fetch is asked for once the last batch was accepted: back-pressure is the pause.
+ *   P2. The next range is asked for once the last batch was accepted: back-pressure is the pause. Whoever fetches may
+ *       have one range ready by then, and forgets it when it is not asked for.
  *   P3. It ends at the end of the log as it was seen, at a limit, or with an error that says where.
  */
 import { assign, setup } from 'xstate';

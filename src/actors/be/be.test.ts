@@ -58,6 +58,8 @@ let service: BeService;
 let log: Record<number, readonly (string | null)[]>;
 /** Partitions whose fetch fails; with one of them, the others wait for rows that never come. */
 let broken: Set<number>;
+/** More comes whatever was read. */
+let endless: boolean;
 let commits: ReadonlyMap<number, bigint>[];
 /** What the little FE says and has heard. */
 let hello: Partial<HelloReply>;
@@ -86,6 +88,7 @@ beforeEach(async () => {
   answering = fe;
   asked = 0;
   broken = new Set();
+  endless = false;
   hellos = 0;
   registrations = [];
   hub = createLocalHub(ports);
@@ -152,9 +155,10 @@ function fakeKafka(): KafkaClient {
         throw new LoadError('KAFKA_CRC', 'damaged', { details: { topic, partition: 4 } });
       }
       if (broken.size > 0) await new Promise((gone) => signal?.addEventListener('abort', gone));
+      if (endless) await new Promise(setImmediate);
       return partitions.map(({ partition, offset }): FetchedPartition => {
         const at = Number(offset - BASE);
-        const found = (log[partition] ?? []).slice(at, at + 2);
+        const found = endless ? ['1,a', '2,b'] : (log[partition] ?? []).slice(at, at + 2);
         const batch = { ...messages(...found), partition, offsetBase: offset };
         return {
           partition,
@@ -173,7 +177,8 @@ function fakeKafka(): KafkaClient {
   };
 }
 
-const endOf = (partition: number): bigint => BASE + BigInt(log[partition]?.length ?? 0);
+const endOf = (partition: number): bigint =>
+  BASE + (endless ? 1_000_000_000n : BigInt(log[partition]?.length ?? 0));
 
 function task(change: Partial<TaskRunRequest> = {}): TaskRunRequest {
   const { beId, incarnation } = store;
@@ -359,6 +364,14 @@ describe('task-run', () => {
     log = { 0: ['1,a', '2,b', '3,c', '4,d'] };
     const limits = { bytesMax: 1, consumeMs: 10_000 };
     expect((await staged({ limits })).progress).toEqual({ 0: { from: '100', to: '102' } });
+  });
+
+  test('its time ends it, wherever its partitions are and however much is to come', async () => {
+    log = { 0: [], 1: [], 2: [] };
+    endless = true;
+    const reply = await staged({ limits: { bytesMax: 1_000_000_000, consumeMs: 300 } });
+    const read = Object.values(reply.progress).map(({ from, to }) => Number(to) - Number(from));
+    expect(read.reduce((sum, rows) => sum + rows, 0)).toBe(reply.counts.loaded);
   });
 
   test.each([

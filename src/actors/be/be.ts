@@ -27,6 +27,7 @@ import {
   type RejectsRequest,
   type StageMessage,
 } from '../messages.ts';
+import { BytesBudget } from './bytes-budget.ts';
 import { runInsert } from './insert-run.ts';
 import { BeQueries } from './queries.ts';
 import { Registration } from './registration.ts';
@@ -59,19 +60,27 @@ export interface BeService {
 /** More than run at a time, so that what is forgotten has ended. */
 const RUNS_KEPT = 4_096;
 const COMPACT_MS = 3_000;
+/** Of answers that are asked for, or here and not decoded yet, over all tasks of a BE. */
+const FETCH_BYTES_MAX = 32 * 1024 * 1024;
 const GROUP_OFFSETS_MAX = 1_000;
 
 /** What the verbs share. */
 export interface BeContext extends BeOptions {
   /** Tables that were loaded here, for compaction. */
   readonly schemas: Map<number, TableSchema>;
+  readonly fetchBudget: BytesBudget;
   /** Advisory group offsets, sent once the transaction is published. */
   readonly groupOffsets: Map<number, () => Promise<void>>;
 }
 
 export function createBeService(options: BeOptions): BeService {
   const { store, bus, clock, log, kafka } = options;
-  const context: BeContext = { ...options, schemas: new Map(), groupOffsets: new Map() };
+  const context: BeContext = {
+    ...options,
+    schemas: new Map(),
+    fetchBudget: new BytesBudget(FETCH_BYTES_MAX),
+    groupOffsets: new Map(),
+  };
   const registration = new Registration(options);
   const queries = new BeQueries(context);
   const stopping = new AbortController();

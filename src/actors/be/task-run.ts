@@ -6,26 +6,23 @@ import { from, lastValueFrom } from 'rxjs';
 import { concatMap, reduce } from 'rxjs/operators';
 import { createActor, fromPromise, toPromise } from 'xstate';
 import { LoadError } from '../../base/errors.ts';
-import type { DecodedMessages } from '../../formats/decode.ts';
-import { decodeMessages } from '../../formats/decode.ts';
+import { decodeMessages, MessageDecoder, sourceOf } from '../../formats/decode.ts';
+import type { DecodedBatch } from '../../formats/decode.types.ts';
 import {
   type Accepted,
   type ConsumerContext,
   type Fetched,
   partitionConsumerMachine,
 } from '../../machines/partition-consumer.ts';
-import type {
-  FetchedPartition,
-  KafkaClient,
-  MessageBatch,
-} from '../../sources/kafka/kafka.types.ts';
+import type { FetchedPartition, KafkaClient } from '../../sources/kafka/kafka.types.ts';
 import type { StoredReject } from '../../storage/tablet-store.types.ts';
 import type { TaskRunReply, TaskRunRequest } from '../messages.ts';
 import { type BeContext, rememberGroupOffsets } from './be.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { Stager } from './stage.ts';
 
-const FETCH_BYTES_MAX = 1024 * 1024;
-const FETCH_WAIT_MS = 100;
+/** What the engine and a part take at a time: enough that a step costs by the row, not by the call. */
+const BATCH = { rows: 64 * 1024, textBytes: 16 * 1024 * 1024 };
 
 export async function runTask(
   context: BeContext,
@@ -46,6 +43,7 @@ class TaskRun {
   readonly #client: KafkaClient;
   readonly #stopping: AbortSignal;
   readonly #stager: Stager;
+  readonly #decoder: MessageDecoder;
   readonly #rejects: StoredReject[] = [];
   readonly #timestamps: Record<string, number> = {};
   readonly #ends: Record<string, string> = {};
@@ -59,8 +57,11 @@ class TaskRun {
   };
   /** One batch is accepted at a time, whatever the partition: its parts keep the order of the source. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** The batch that is transformed and written while the next one is fetched and decoded. */
+  #loading: Promise<void> = Promise.resolve();
   /** Half of a batch may be staged: nothing of this task can be committed. */
   #acceptFailed = false;
+  #stopped = false;
 
   constructor(
     context: BeContext,
@@ -73,14 +74,18 @@ class TaskRun {
     this.#client = client;
     this.#stopping = stopping;
     this.#stager = new Stager(context, request, request.transform.schema, request.target);
+    const { format, fields, transform } = request;
+    this.#decoder = new MessageDecoder({ format, fields, strict: transform.strict }, BATCH);
   }
 
   async run(): Promise<TaskRunReply> {
     const { clock } = this.#context;
     const { ranges, limits, txnId } = this.#request;
     const beginMs = clock.now();
-    const actors = ranges.map((range) => this.#consumer(range));
+    const sources = ranges.map(({ partition }) => this.#readAhead(partition));
+    const actors = ranges.map((range, i) => this.#consumer(range, sources[i]!));
     const stop = () => {
+      this.#stopped = true;
       for (const actor of actors) {
         if (actor.getSnapshot().status === 'active') actor.send({ type: 'consumer.stop' });
       }
@@ -111,6 +116,7 @@ class TaskRun {
         await this.#stager.abort();
         return { kind: 'empty' };
       }
+      await this.#loadRest();
       const votes = await this.#stager.vote(this.#rejects);
       this.#rememberGroup(txnId, progress);
       return {
@@ -131,16 +137,31 @@ class TaskRun {
     } finally {
       clock.clearTimeout(timer);
       this.#stopping.removeEventListener('abort', stop);
+      for (const source of sources) source.close();
     }
   }
 
-  #consumer(range: { partition: number; from: string }) {
-    const { topic, txnId } = this.#request;
+  #readAhead(partition: number): ReadAhead {
+    const { topic, ranges, limits } = this.#request;
+    return new ReadAhead({
+      client: this.#client,
+      budget: this.#context.fetchBudget,
+      topic,
+      partition,
+      partitions: ranges.length,
+      // A task ends behind the fetch that reaches its bound: the last one asks for no more than what is left.
+      bytesLeft: () => limits.bytesMax - this.#counts.receivedBytes,
+    });
+  }
+
+  #consumer(range: { partition: number; from: string }, source: ReadAhead) {
+    const { topic, txnId, limits } = this.#request;
     let fetched: FetchedPartition | undefined;
     const machine = partitionConsumerMachine.provide({
       actors: {
         fetch: fromPromise<Fetched, ConsumerContext>(async ({ input, signal }) => {
-          fetched = await this.#fetch(input, signal);
+          fetched = await source.next(BigInt(input.position), signal);
+          this.#ends[range.partition] = String(fetched.endOffset);
           return {
             next: String(fetched.nextOffset),
             atEnd: fetched.nextOffset >= fetched.endOffset,
@@ -155,7 +176,9 @@ class TaskRun {
             this.#acceptFailed = true;
           });
           await turn;
-          return { limit: this.#counts.receivedBytes >= this.#request.limits.bytesMax };
+          source.accepted();
+          // A stop that came meanwhile was not heard by the machine: the batch was to be whole in.
+          return { limit: this.#stopped || this.#counts.receivedBytes >= limits.bytesMax };
         }),
       },
     });
@@ -168,62 +191,45 @@ class TaskRun {
     return actor;
   }
 
-  async #fetch(input: ConsumerContext, signal: AbortSignal): Promise<FetchedPartition> {
-    const { topic, partition, position } = input;
-    // A task ends behind the fetch that reaches its bound: the last one asks for no more than what is left.
-    const left = this.#request.limits.bytesMax - this.#counts.receivedBytes;
-    const maxBytes = Math.max(1, Math.min(FETCH_BYTES_MAX, left));
-    const results = await this.#client.fetch(
-      topic,
-      [{ partition, offset: BigInt(position), maxBytes }],
-      { maxWaitMs: FETCH_WAIT_MS, minBytes: 1, maxBytes },
-      signal,
-    );
-    const found = results.find((one) => one.partition === partition);
-    if (found === undefined) {
-      throw new LoadError(
-        'KAFKA_LEADER',
-        `partition ${partition} of "${topic}" has no leader now`,
-        {
-          transient: true,
-          details: { topic, partition, offset: position },
-        },
-      );
-    }
-    this.#ends[partition] = String(found.endOffset);
-    return found;
-  }
-
-  /** Back-pressure: the partition fetches on when this has resolved. */
+  /** Back-pressure: the partition fetches no further than its next range until this has resolved. */
   async #accept(fetched: FetchedPartition): Promise<void> {
     this.#counts.receivedBytes += fetched.bytes;
-    const { format, fields, transform } = this.#request;
-    const plan = { format, fields, strict: transform.strict };
     await lastValueFrom(
       from(fetched.batches).pipe(
-        decodeMessages(plan),
+        decodeMessages(this.#decoder),
         concatMap((decoded) => this.#load(decoded)),
         reduce((count) => count + 1, 0),
       ),
     );
+    for (const { timestampMs, count, partition } of fetched.batches) {
+      const last = timestampMs[count - 1];
+      if (last !== undefined && last >= 0) this.#timestamps[partition] = last;
+    }
   }
 
-  async #load({ messages, decoded }: DecodedMessages): Promise<void> {
+  /** Resolves when the batch before is loaded: one is under way while the next is decoded. */
+  async #load(decoded: DecodedBatch): Promise<void> {
+    await this.#loading;
+    this.#loading = this.#transform(decoded);
+    // Whoever loads next, or the end of the task, is told.
+    this.#loading.catch(() => {});
+  }
+
+  async #loadRest(): Promise<void> {
+    const rest = this.#decoder.take();
+    if (rest !== undefined) await this.#load(rest);
+    await this.#loading;
+  }
+
+  async #transform(decoded: DecodedBatch): Promise<void> {
     const { engine } = this.#context;
     const { fields, transform } = this.#request;
     const counts = this.#counts;
     counts.empty += decoded.empty;
     counts.coerced += decoded.coerced;
     counts.filtered += decoded.rejected;
-    for (const reject of decoded.rejects) {
-      this.#reject(
-        messages,
-        reject.message,
-        reject.element,
-        reject.column ?? null,
-        reject.reason,
-        reject.row,
-      );
+    for (const { message, element, column, reason, row } of decoded.rejects) {
+      this.#reject(decoded, message, { element, column: column ?? null, reason, row });
     }
     const output = await engine.transform(
       {
@@ -238,29 +244,22 @@ class TaskRun {
     counts.coerced += output.coerced ?? 0;
     counts.filtered += output.rejected;
     for (const { row, column, reason, rowText } of output.rejects) {
-      this.#reject(messages, decoded.message[row]!, decoded.element[row]!, column, reason, rowText);
+      const element = decoded.element[row]!;
+      this.#reject(decoded, decoded.message[row]!, { element, column, reason, row: rowText });
     }
-    this.#stamp(messages);
     await this.#stager.append(output.batch);
   }
 
-  #stamp(messages: MessageBatch): void {
-    const last = messages.timestampMs[messages.count - 1];
-    if (last !== undefined && last >= 0) this.#timestamps[messages.partition] = last;
-  }
-
   #reject(
-    messages: MessageBatch,
+    decoded: DecodedBatch,
     message: number,
-    element: number,
-    column: string | null,
-    reason: string,
-    row: string,
+    what: Pick<StoredReject, 'element' | 'column' | 'reason' | 'row'>,
   ): void {
     if (this.#rejects.length >= this.#request.rejectsMax) return;
+    const { messages, index } = sourceOf(decoded, message);
     const { topic, partition, offsetBase, offsetDelta } = messages;
-    const offset = String(offsetBase + BigInt(offsetDelta[message]!));
-    this.#rejects.push({ topic, partition, offset, element, column, reason, row });
+    const offset = String(offsetBase + BigInt(offsetDelta[index]!));
+    this.#rejects.push({ topic, partition, offset, ...what });
   }
 
   /** For monitoring alone, and only once the transaction is published: the next offset, as Kafka has it. */

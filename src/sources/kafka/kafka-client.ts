@@ -274,6 +274,7 @@ class TransportClient implements KafkaClient {
       endOffset: end > nextOffset ? end : nextOffset,
       highWatermark: raw.highWatermark > nextOffset ? raw.highWatermark : nextOffset,
       bytes: raw.records.length,
+      ...(raw.release === undefined ? {} : { release: raw.release }),
     };
   }
 

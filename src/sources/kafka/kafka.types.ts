@@ -56,6 +56,8 @@ export interface RawFetchPartition {
   }[];
   /** The record set as sent: whole record batches, perhaps a partial one at the end. */
   readonly records: Uint8Array;
+  /** Nobody reads the records any more: their memory may be used again. Who does not call it leaves it to be collected. */
+  readonly release?: () => void;
 }
 
 /** Answers and errors of the brokers as they are: no retry, no interpretation. */
@@ -110,6 +112,8 @@ export interface FetchedPartition {
   readonly highWatermark: bigint;
   /** Bytes of the record set as sent. */
   readonly bytes: number;
+  /** Nobody reads the batches' `bytes` any more; where messages lie and their offsets may still be looked at. */
+  readonly release?: () => void;
 }
 
 /**

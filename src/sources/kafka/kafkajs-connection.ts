@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { isIP, connect as netConnect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import type { LoadError } from '../../base/errors.ts';
+import type { AnswerBuffers } from './answer-buffers.ts';
 import { type BrokerAddress, brokerError } from './broker-errors.ts';
 import type { KafkaConfig } from './kafka.types.ts';
 
@@ -61,6 +62,9 @@ const apiKeys = require('kafkajs/src/protocol/requests/apiKeys') as Record<ApiNa
 
 export type ApiName = 'Fetch' | 'ListOffsets' | 'Metadata' | 'OffsetCommit' | 'GroupCoordinator';
 
+/** A piece of an answer as it is read at once. */
+const READ_BYTES = 256 * 1024;
+
 const noLog = () => {};
 const silentLogger = {
   debug: noLog,
@@ -72,14 +76,16 @@ const silentLogger = {
 
 class FramedConnection extends Connection {
   readonly #answerBytesMax: number;
+  readonly #buffers: AnswerBuffers;
   #header = Buffer.alloc(4);
   #headerBytes = 0;
   #body: Buffer | null = null;
   #bodyBytes = 0;
 
-  constructor(options: object, answerBytesMax: number) {
+  constructor(options: object, answerBytesMax: number, buffers: AnswerBuffers) {
     super(options);
     this.#answerBytesMax = answerBytesMax;
+    this.#buffers = buffers;
     // kafkajs sets a timer of −1 ms after every answer (Node warns of it); one is needed only while requests wait.
     const queue = this.requestQueue;
     queue.scheduleCheckPendingRequests = () => {
@@ -92,7 +98,7 @@ class FramedConnection extends Connection {
     };
   }
 
-  /** int32 length, int32 correlation id, answer. Each answer gets a buffer of its own, filled once. */
+  /** int32 length, int32 correlation id, answer. Each answer gets a buffer of its own, filled once; `data` is not kept. */
   override processData(data: Buffer): void {
     try {
       for (let at = 0; at < data.length; ) {
@@ -107,7 +113,7 @@ class FramedConnection extends Connection {
           }
           this.#headerBytes = 0;
           this.#bodyBytes = 0;
-          this.#body = Buffer.allocUnsafeSlow(size);
+          this.#body = this.#buffers.take(size);
         }
         const taken = data.copy(this.#body, this.#bodyBytes, at);
         this.#bodyBytes += taken;
@@ -150,7 +156,12 @@ export class BrokerConnection {
   #rejectClosed: (error: Error) => void = noLog;
   #ended = false;
 
-  private constructor(address: BrokerAddress, config: KafkaConfig, limits: ConnectionLimits) {
+  private constructor(
+    address: BrokerAddress,
+    config: KafkaConfig,
+    limits: ConnectionLimits,
+    buffers: AnswerBuffers,
+  ) {
     this.address = address;
     this.#config = config;
     this.#closed = new Promise((_, reject) => {
@@ -172,6 +183,7 @@ export class BrokerConnection {
         requestTimeout: limits.requestTimeoutMs,
       },
       limits.answerBytesMax,
+      buffers,
     );
   }
 
@@ -181,8 +193,9 @@ export class BrokerConnection {
     config: KafkaConfig,
     limits: ConnectionLimits,
     signal: AbortSignal,
+    buffers: AnswerBuffers,
   ): Promise<BrokerConnection> {
-    const connection = new BrokerConnection(address, config, limits);
+    const connection = new BrokerConnection(address, config, limits, buffers);
     const abort = () => connection.close();
     signal.addEventListener('abort', abort);
     try {
@@ -289,7 +302,21 @@ export class BrokerConnection {
           },
           onConnect,
         )
-      : netConnect({ host, port }, onConnect);
+      : netConnect(
+          {
+            host,
+            port,
+            // The same memory for all that is read, not a new buffer for each piece; `data` is never emitted then.
+            onread: {
+              buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+              callback: (length, buffer) => {
+                this.#kafkajs.processData(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+                return true;
+              },
+            },
+          },
+          onConnect,
+        );
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
     // N2: kafkajs listens for `end` and `error`; a socket may close without either, or end before TLS stands.

@@ -3,6 +3,7 @@
  * one request of a connection at a time and a waiting fetch would hold up metadata, or another task's fetch.
  */
 import { LoadError } from '../../base/errors.ts';
+import { AnswerBuffers } from './answer-buffers.ts';
 import {
   type ClusterMetadata,
   readCoordinator,
@@ -49,6 +50,7 @@ class KafkajsTransport implements KafkaTransport {
   readonly #config: KafkaConfig;
   readonly #limits: TransportLimits;
   readonly #abort = new AbortController();
+  readonly #buffers = new AnswerBuffers();
   /** By address: a broker that moved gets new ones. */
   readonly #control = new Map<string, Slot>();
   readonly #fetching = new Map<string, Slot[]>();
@@ -124,13 +126,28 @@ class KafkajsTransport implements KafkaTransport {
         readFetch,
         limits.maxWaitMs,
       );
-      if (answer.errorCode === 0) return answer.partitions;
+      if (answer.errorCode === 0) return this.#released(answer.partitions);
       // An error of the whole answer is one of each partition.
       const { errorCode } = answer;
       return partitions.map(({ partition }) => ({ ...nothing, partition, errorCode }));
     } finally {
       slot.users--;
     }
+  }
+
+  /** The answer's memory is free again when the last of its partitions is. */
+  #released(partitions: readonly RawFetchPartition[]): readonly RawFetchPartition[] {
+    let held = partitions.length;
+    return partitions.map((partition) => {
+      let isHeld = true;
+      const release = () => {
+        if (!isHeld) return;
+        isHeld = false;
+        held -= 1;
+        if (held === 0) this.#buffers.give(partition.records.buffer);
+      };
+      return { ...partition, release };
+    });
   }
 
   async commitGroup(
@@ -239,11 +256,15 @@ class KafkajsTransport implements KafkaTransport {
 
   #open(address: BrokerAddress): Opening {
     if (this.#abort.signal.aborted) return Promise.reject(closedError());
-    return BrokerConnection.open(address, this.#config, this.#limits, this.#abort.signal).catch(
-      (error) => {
-        throw this.#abort.signal.aborted ? closedError() : error;
-      },
-    );
+    return BrokerConnection.open(
+      address,
+      this.#config,
+      this.#limits,
+      this.#abort.signal,
+      this.#buffers,
+    ).catch((error) => {
+      throw this.#abort.signal.aborted ? closedError() : error;
+    });
   }
 
   /** An idle one, else a new one, else the least busy. */
