@@ -24,7 +24,7 @@ export interface DuckDbEngineOptions {
   /** Where parts lie: with `tempDir` all that the instances may touch. */
   readonly partDirs: readonly string[];
   readonly clock?: Clock;
-  /** Of rows that all open parts together hold before they move into DuckDB's memory (default 64 MiB). */
+  /** Of rows that all open parts together hold before each is written with fewer rows at a time (default 64 MiB). */
   readonly heldBytesMax?: number;
   /** Results that may be open at a time (default 16); who comes later waits. */
   readonly resultsMax?: number;
@@ -87,7 +87,7 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
 
   return {
     transform: (plan, input, signal) => transformer.transform(plan, input, signal),
-    openPart: (spec) => openPartWriter(loading, held, spec),
+    openPart: (spec) => openPartWriter(held, spec),
     merge: (spec, parts, signal) => mergeParts(loading, spec, parts, signal),
     query: (plan, tables, signal) => runQuery(querying, plan, tables, signal),
     close: () => (closing ??= close()),

@@ -1,26 +1,25 @@
 /**
- * Rows to one part (PROTOCOL.md P1): inline below a limit, else one Parquet file.
+ * Rows to one part (PROTOCOL.md P1): inline below a limit, else one Parquet file, which grows by row groups as rows come.
  *
- * What all open parts of an engine hold stays below `HeldBytes.max` (and `SPILL_BYTES_MIN` for each of them), whatever
- * their size: beyond it rows move into a temporary table of DuckDB, which keeps to its memory limit and spills to its own
- * folder.
+ * A part holds the rows of one row group at the most, and less where all open parts of an engine together would hold more
+ * than `HeldBytes.max`. One group is written while the next is collected; whoever appends waits for the one before.
  */
-import { rm, stat } from 'node:fs/promises';
-import type { DuckDBConnection } from '@duckdb/node-api';
+import { rm } from 'node:fs/promises';
 import { assert } from '../base/assert.ts';
 import type { Column, ColumnBatch } from '../base/column-batch.ts';
 import { LoadError } from '../base/errors.ts';
 import { concatBatches, emptyBatch, takeRows } from '../formats/column-builder.ts';
 import { encodeBatch } from '../formats/column-codec.ts';
 import type { NamedColumn } from './duckdb-types.ts';
-import { duckType } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
+import { ParquetFile } from './parquet/parquet-file.ts';
 import { hiddenColumns, isOrdered } from './parts-sql.ts';
-import { ident, text } from './sql-text.ts';
-import type { Statements } from './statements.ts';
+import { TabletNumbers } from './tablet-numbers.ts';
 
-/** Less is not worth a statement. */
-const SPILL_BYTES_MIN = 4 * 1024 * 1024;
+const GROUP_ROWS = 64 * 1024;
+const GROUP_BYTES = 8 * 1024 * 1024;
+/** Less is not worth a row group, whatever is held elsewhere. */
+const GROUP_BYTES_MIN = 1024 * 1024;
 
 /** Of rows that the open parts of one engine hold. */
 export interface HeldBytes {
@@ -28,45 +27,34 @@ export interface HeldBytes {
   readonly max: number;
 }
 
-/**
- * Of a part that was just loaded: deltas instead of dictionaries make it half as large for half the time. What lives
- * longer is written again by a merge.
- */
-export const FRESH_FILE =
-  'FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, DICTIONARY_SIZE_LIMIT 1';
-
-export function openPartWriter(
-  statements: Statements,
-  held: HeldBytes,
-  spec: T.PartSpec,
-): T.PartWriter {
-  return new PartWriter(statements, held, spec);
+export function openPartWriter(held: HeldBytes, spec: T.PartSpec): T.PartWriter {
+  return new PartWriter(held, spec);
 }
 
 class PartWriter implements T.PartWriter {
-  readonly #statements: Statements;
   readonly #all: HeldBytes;
   readonly #spec: T.PartSpec;
   readonly #stored: readonly NamedColumn[];
   readonly #ordered: boolean;
-  /** Rows by tablet, in the order of their first row. */
-  readonly #tablets = new Map<number, { rows: number }>();
-  #held: ColumnBatch[] = [];
+  readonly #tablets = new TabletNumbers();
+  #held: HeldBatch[] = [];
+  #heldRows = 0;
   #heldBytes = 0;
   #rows = 0;
   #bytes = 0;
-  #spilled: DuckDBConnection | undefined;
-  #wrote = false;
+  #file: ParquetFile | undefined;
   /** Settled when nothing is under way; it never rejects. */
   #turn: Promise<unknown> = Promise.resolve();
+  /** The group that is being written. */
+  #writing: Promise<void> = Promise.resolve();
   readonly #stop = new AbortController();
   #ended = false;
 
-  constructor(statements: Statements, all: HeldBytes, spec: T.PartSpec) {
-    this.#statements = statements;
+  constructor(all: HeldBytes, spec: T.PartSpec) {
     this.#all = all;
     this.#spec = spec;
-    this.#stored = [...spec.schema.columns, ...hiddenColumns(spec.schema, false)];
+    const [tablet, ...others] = hiddenColumns(spec.schema, false);
+    this.#stored = [...spec.schema.columns, ...others, tablet!];
     this.#ordered = isOrdered(spec.schema);
   }
 
@@ -85,39 +73,40 @@ class PartWriter implements T.PartWriter {
     assert(batch.rows === tabletIds.length, 'every row has a tablet');
     if (batch.rows === 0) return;
     const bytes = bytesOf(batch);
-    this.#held.push({ rows: batch.rows, columns: [...batch.columns, ...this.#hidden(tabletIds)] });
+    const ordinals = this.#ordered ? [ordinalColumn(this.#rows, batch.rows)] : [];
+    const numbers = this.#tablets.numbersOf(tabletIds);
+    this.#held.push({ rows: batch.rows, columns: [...batch.columns, ...ordinals], numbers });
     this.#rows += batch.rows;
     this.#bytes += bytes;
+    this.#heldRows += batch.rows;
     this.#heldBytes += bytes;
     this.#all.total += bytes;
-    const { total, max } = this.#all;
-    if (total > max && this.#heldBytes >= Math.min(SPILL_BYTES_MIN, max))
-      await this.#inTurn(() => this.#spill());
+    if (!this.#isGroup()) return;
+    await this.#writing;
+    this.#writing = this.#inTurn(() => this.#writeHeld());
+    // Whoever appends next, or finishes, is told.
+    this.#writing.catch(() => {});
   }
 
   async finish(): Promise<T.BuiltPart> {
     this.#ended = true;
+    await this.#writing;
     return this.#inTurn(() => this.#finish());
   }
 
   async discard(): Promise<void> {
     this.#stop.abort(discarded());
-    // A statement under way ends soon; its outcome is nobody's any more.
     await this.#turn;
     this.#free();
-    if (this.#wrote) await rm(this.#spec.path, { force: true });
+    await this.#remove();
   }
 
-  #hidden(tabletIds: Float64Array): Column[] {
-    const columns = [wideColumn(tabletIds)];
-    for (let i = 0; i < tabletIds.length; i++) {
-      const id = tabletIds[i]!;
-      const tablet = this.#tablets.get(id);
-      if (tablet === undefined) this.#tablets.set(id, { rows: 1 });
-      else tablet.rows += 1;
-    }
-    if (this.#ordered) columns.push(wideColumn(tabletIds.map((_, i) => this.#rows + i)));
-    return columns;
+  /** What is held is worth a row group; what may still be inline is not. */
+  #isGroup(): boolean {
+    if (this.#bytes <= this.#spec.inlineBytesMax) return false;
+    if (this.#heldRows >= GROUP_ROWS || this.#heldBytes >= GROUP_BYTES) return true;
+    const { total, max } = this.#all;
+    return total > max && this.#heldBytes >= Math.min(GROUP_BYTES_MIN, max);
   }
 
   /** One after the other: the order of rows is the order of calls. */
@@ -127,115 +116,127 @@ class PartWriter implements T.PartWriter {
     return turn;
   }
 
-  async #spill(): Promise<void> {
+  async #writeHeld(): Promise<void> {
     const held = this.#held;
     if (held.length === 0) return;
     // They count until they are there.
     const bytes = this.#heldBytes;
     this.#held = [];
+    this.#heldRows = 0;
     this.#heldBytes = 0;
-    let connection = this.#spilled;
-    if (connection === undefined) {
-      connection = await this.#statements.connect();
-      this.#spilled = connection;
-      const list = this.#stored.map((c) => `${ident(c.name)} ${duckType(c.type)}`).join(', ');
-      await this.#on(connection, `CREATE TEMP TABLE part (${list})`);
+    try {
+      this.#stop.signal.throwIfAborted();
+      this.#file ??= new ParquetFile(this.#spec.path, this.#stored);
+      await this.#file.append(joined(held), this.#tablets.ids());
+    } catch (error) {
+      throw writeError(error);
+    } finally {
+      this.#all.total -= bytes;
     }
-    await this.#statements
-      .withRows(this.#stored, held, (rows) =>
-        this.#on(connection, `INSERT INTO part SELECT * FROM ${rows.sql}`),
-      )
-      .finally(() => {
-        this.#all.total -= bytes;
-      });
   }
 
   async #finish(): Promise<T.BuiltPart> {
     const { inlineBytesMax, path } = this.#spec;
     try {
       this.#stop.signal.throwIfAborted();
-      const tablets = [...this.#tablets].map(([tabletId, { rows }]) => ({ tabletId, rows }));
-      tablets.sort((a, b) => a.tabletId - b.tabletId);
-      if (this.#spilled === undefined && this.#bytes <= inlineBytesMax) {
+      const tablets = this.#tablets.counts();
+      if (this.#file === undefined && this.#bytes <= inlineBytesMax) {
         const bytes = encodeBatch(this.#grouped());
         if (bytes.length <= inlineBytesMax)
           return { rows: this.#rows, tablets, data: { kind: 'inline', bytes } };
       }
-      this.#wrote = true;
-      await this.#copy();
-      const { size } = await stat(path);
-      return { rows: this.#rows, tablets, data: { kind: 'file', path, length: size } };
+      await this.#writeHeld();
+      this.#stop.signal.throwIfAborted();
+      this.#file ??= new ParquetFile(path, this.#stored);
+      const length = await this.#file.finish();
+      return { rows: this.#rows, tablets, data: { kind: 'file', path, length } };
     } catch (error) {
-      if (this.#wrote) await rm(path, { force: true });
-      throw error;
+      await this.#remove();
+      throw writeError(error);
     } finally {
       this.#free();
     }
   }
 
-  async #copy(): Promise<void> {
-    const to = `TO ${text(this.#spec.path)} (${FRESH_FILE})`;
-    // Parquet has no 128-bit integers: they go as text.
-    const items = this.#stored
-      .map(({ name, type }) =>
-        type.name === 'LARGEINT'
-          ? `CAST(${ident(name)} AS VARCHAR) AS ${ident(name)}`
-          : ident(name),
-      )
-      .join(', ');
-    const spilled = this.#spilled;
-    if (spilled !== undefined) {
-      await this.#spill();
-      await this.#on(spilled, `COPY (SELECT ${items} FROM part) ${to}`);
-      return;
-    }
-    await this.#statements.withRows(this.#stored, this.#held, (rows) =>
-      this.#statements.run(`COPY (SELECT ${items} FROM ${rows.sql}) ${to}`, this.#stop.signal),
-    );
-  }
-
-  #on(connection: DuckDBConnection, sql: string): Promise<void> {
-    return this.#statements.on(connection, sql, this.#stop.signal);
-  }
-
-  /** Rows by tablet, in the order of the source within each. */
+  /** Rows by tablet, in the order of the source within each; `__tablet` behind the schema's columns. */
   #grouped(): ColumnBatch {
-    if (this.#held.length === 0) return emptyBatch(this.#stored.map(({ type }) => type));
-    const joined = concatBatches(this.#held);
-    const ids = joined.columns[this.#spec.schema.columns.length];
-    assert(ids?.kind === 'i64', 'the tablets of the rows');
-    if (this.#tablets.size <= 1) return joined;
-    const { values } = ids;
+    if (this.#held.length === 0) return emptyBatch(this.#inlineTypes());
+    const { rows, columns, numbers } = joined(this.#held);
+    const ids = this.#tablets.ids();
+    const values = new BigInt64Array(rows);
+    for (let row = 0; row < rows; row++) values[row] = ids[numbers[row]!]!;
+    const width = this.#spec.schema.columns.length;
+    const all = [
+      ...columns.slice(0, width),
+      { kind: 'i64', valid: null, values } as const,
+      ...columns.slice(width),
+    ];
+    if (ids.length <= 1) return { rows, columns: all };
     const order = Uint32Array.from(values, (_, i) => i).sort((a, b) => {
       const [x, y] = [values[a]!, values[b]!];
       return x < y ? -1 : x > y ? 1 : a - b;
     });
-    return takeRows(joined, order);
+    return takeRows({ rows, columns: all }, order);
+  }
+
+  #inlineTypes() {
+    const { schema } = this.#spec;
+    return [...schema.columns, ...hiddenColumns(schema, false)].map(({ type }) => type);
+  }
+
+  async #remove(): Promise<void> {
+    if (this.#file === undefined) return;
+    await this.#file.close();
+    await rm(this.#spec.path, { force: true });
   }
 
   #free(): void {
     this.#held = [];
+    this.#heldRows = 0;
     this.#all.total -= this.#heldBytes;
     this.#heldBytes = 0;
-    if (this.#spilled !== undefined) this.#statements.disconnect(this.#spilled);
-    this.#spilled = undefined;
   }
+}
+
+/** What the disk says fails the load, which is tried again; what we say stays as it is. */
+function writeError(error: unknown): unknown {
+  if (error instanceof LoadError || (error as { code?: unknown }).code === undefined) return error;
+  const { code, message } = error as { code: string; message: string };
+  return new LoadError('ENGINE_ERROR', `could not write a part: ${message}`, {
+    details: { cause: code },
+    hint: 'look at the disk of this backend; the load will be tried again',
+    transient: true,
+    cause: error,
+  });
 }
 
 function discarded(): LoadError {
   return new LoadError('PART_DISCARDED', 'the part was given up', { transient: true });
 }
 
-/** Whole numbers as BIGINT, without a bigint for each. */
-function wideColumn(values: Float64Array): Column {
-  const wide = new BigInt64Array(values.length);
-  const words = new Uint32Array(wide.buffer);
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    words[2 * i] = value % 2 ** 32;
-    words[2 * i + 1] = value / 2 ** 32;
+/** Rows and, by its number, the tablet of each. */
+interface HeldBatch extends ColumnBatch {
+  readonly numbers: Uint16Array;
+}
+
+function joined(held: readonly HeldBatch[]): HeldBatch {
+  if (held.length === 1) return held[0]!;
+  const { rows, columns } = concatBatches(held);
+  const numbers = new Uint16Array(rows);
+  let at = 0;
+  for (const one of held) {
+    numbers.set(one.numbers, at);
+    at += one.rows;
   }
-  return { kind: 'i64', valid: null, values: wide };
+  return { rows, columns, numbers };
+}
+
+/** Positions in the part, without a bigint for each. */
+function ordinalColumn(from: number, rows: number): Column {
+  const values = new BigInt64Array(rows);
+  const words = new Uint32Array(values.buffer);
+  for (let i = 0; i < rows; i++) words[2 * i] = from + i;
+  return { kind: 'i64', valid: null, values };
 }
 
 /** Of the memory that the rows take. */
