@@ -37,8 +37,7 @@ const LOW_64 = (1n << 64n) - 1n;
  * One column in the making. The caller appends what fits the kind; a wrong call is a mistake of ours.
  *
  * The readers of messages write into the arrays themselves, as a call per value would cost more than the value. They
- * reserve rows first, keep `rows`, `end` and `offsets` true, and leave `valid` alone: a row is valid until it is said not
- * to be.
+ * reserve rows first and keep `rows`, `end` and `offsets` true. A row has a value unless `appendNull` said that it has none.
  */
 export class ColumnBuilder {
   readonly kind: ColumnKind;
@@ -53,15 +52,17 @@ export class ColumnBuilder {
   /** Of the texts in `data`. */
   end = 0;
   #values: Values;
-  #valid: Uint8Array;
+  /** Absent while no row was NULL. */
+  #valid: Uint8Array | undefined;
   #nulls = 0;
+  #capacity: number;
 
   constructor(kind: ColumnKind, capacity: number) {
     this.kind = kind;
     this.#values = allocate(kind, capacity);
     this.words = wordsOf(this.#values);
     this.doubles = doublesOf(this.#values);
-    this.#valid = new Uint8Array(capacity).fill(1);
+    this.#capacity = capacity;
     this.offsets = new Uint32Array(kind === 'bytes' ? capacity + 1 : 0);
     this.data = new Uint8Array(kind === 'bytes' ? capacity * 16 : 0);
     this.view = new DataView(this.data.buffer);
@@ -69,7 +70,7 @@ export class ColumnBuilder {
 
   /** Room for so many more rows. */
   reserve(rows: number): void {
-    if (this.rows + rows > this.#valid.length) this.#growRows(this.rows + rows);
+    if (this.rows + rows > this.#capacity) this.#growRows(this.rows + rows);
   }
 
   /** Room for so many more bytes of text. */
@@ -79,6 +80,7 @@ export class ColumnBuilder {
 
   appendNull(): void {
     const row = this.#grow();
+    this.#valid ??= new Uint8Array(this.#capacity).fill(1);
     this.#valid[row] = 0;
     this.#nulls += 1;
     if (this.kind === 'bytes') this.offsets[row + 1] = this.end;
@@ -144,9 +146,9 @@ export class ColumnBuilder {
 
   /** Takes back what was appended beyond so many rows. */
   truncate(rows: number): void {
-    for (let row = rows; row < this.rows; row++) {
-      if (this.#valid[row] !== 0) continue;
-      this.#valid[row] = 1;
+    for (let row = rows; row < this.rows && this.#nulls > 0; row++) {
+      if (this.#valid![row] !== 0) continue;
+      this.#valid![row] = 1;
       this.#nulls -= 1;
     }
     this.rows = Math.min(rows, this.rows);
@@ -156,7 +158,7 @@ export class ColumnBuilder {
   /** The column; the builder is not to be used afterwards. */
   finish(): Column {
     const { rows } = this;
-    const valid = this.#nulls === 0 ? null : fitting(this.#valid, rows);
+    const valid = this.#nulls === 0 ? null : fitting(this.#valid!, rows);
     if (this.kind === 'bytes') {
       const offsets = fitting(this.offsets, rows + 1);
       return { kind: 'bytes', valid, offsets, data: fitting(this.data, this.end) };
@@ -167,16 +169,19 @@ export class ColumnBuilder {
 
   #grow(): number {
     const row = this.rows++;
-    if (row >= this.#valid.length) this.#growRows(row + 1);
+    if (row >= this.#capacity) this.#growRows(row + 1);
     return row;
   }
 
   #growRows(needed: number): void {
-    const capacity = Math.max(64, needed, this.#valid.length * 2);
-    const valid = new Uint8Array(capacity);
-    valid.set(this.#valid);
-    valid.fill(1, this.#valid.length);
-    this.#valid = valid;
+    const capacity = Math.max(64, needed, this.#capacity * 2);
+    this.#capacity = capacity;
+    if (this.#valid !== undefined) {
+      const valid = new Uint8Array(capacity);
+      valid.set(this.#valid);
+      valid.fill(1, this.#valid.length);
+      this.#valid = valid;
+    }
     if (this.kind === 'bytes') {
       const offsets = new Uint32Array(capacity + 1);
       offsets.set(this.offsets);

@@ -2,7 +2,7 @@
  * The file port of the tablet store, and the one place that syncs files and folders (PROTOCOL.md D5): nothing is
  * assumed to do it for us.
  */
-import { constants, createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { copyFile, mkdir, open, readdir, rename, rm, statfs, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestHex, digestOf } from './digest.ts';
@@ -28,6 +28,8 @@ export interface Files {
   freeBytes(path: string): Promise<number>;
 }
 
+const DIGEST_BYTES = 512 * 1024;
+
 export const nodeFiles: Files = {
   async makeDirectory(path) {
     const first = await mkdir(path, { recursive: true });
@@ -48,12 +50,19 @@ export const nodeFiles: Files = {
   async digest(path) {
     let length = 0;
     let crc = 0;
-    for await (const piece of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
-      const bytes = piece as Uint8Array;
-      length += bytes.length;
-      crc = digestOf(bytes, crc);
+    // The same memory for every piece: a stream would take new memory as large as the file.
+    const buffer = Buffer.allocUnsafeSlow(DIGEST_BYTES);
+    const file = await open(path, 'r');
+    try {
+      for (;;) {
+        const { bytesRead } = await file.read(buffer, 0, DIGEST_BYTES, length);
+        if (bytesRead === 0) return { length, digest: digestHex(crc) };
+        length += bytesRead;
+        crc = digestOf(buffer.subarray(0, bytesRead), crc);
+      }
+    } finally {
+      await file.close();
     }
-    return { length, digest: digestHex(crc) };
   },
   remove: (path) => rm(path, { force: true }),
   async freeBytes(path) {

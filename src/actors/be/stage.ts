@@ -69,7 +69,7 @@ export class Stager {
     }
     const shares = shareRows(this.#buckets(batch), tablets);
     for (const { tablet, rows, ids } of shares) {
-      const part = rows.length === batch.rows ? batch : takeRows(batch, rows);
+      const part = rows === null || rows.length === batch.rows ? batch : takeRows(batch, rows);
       await this.#executor(tablet.beId, tablet.incarnation).writer.append(part, ids);
     }
   }
@@ -183,7 +183,8 @@ export class Stager {
 interface Share {
   /** One of the executor's, for its address. */
   readonly tablet: PlacedTablet;
-  readonly rows: Uint32Array;
+  /** Absent: all of them, in their order. */
+  readonly rows: Uint32Array | null;
   /** The tablet of each of the rows. */
   readonly ids: Float64Array;
 }
@@ -193,6 +194,11 @@ function shareRows(buckets: Uint32Array, tablets: readonly PlacedTablet[]): Shar
   const beIds = [...new Set(tablets.map(({ beId }) => beId))];
   const beOf = Uint32Array.from(tablets, ({ beId }) => beIds.indexOf(beId));
   const idOf = Float64Array.from(tablets, ({ tabletId }) => tabletId);
+  if (beIds.length === 1) {
+    const ids = new Float64Array(buckets.length);
+    for (let row = 0; row < buckets.length; row++) ids[row] = idOf[buckets[row]!]!;
+    return [{ tablet: tablets[0]!, rows: null, ids }];
+  }
   const counts = new Uint32Array(beIds.length);
   for (const bucket of buckets) {
     const be = beOf[bucket];

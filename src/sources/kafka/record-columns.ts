@@ -61,6 +61,69 @@ function readVarlong(bytes: Uint8Array, at: number, end: number): number {
   return 0;
 }
 
+/** The record that `usual` read. */
+let usualDelta = 0;
+let usualTime = 0;
+let usualStart = 0;
+let usualLength = 0;
+
+/** Six varints of at most two bytes, the attributes: so much is read before anything is compared with the end. */
+const USUAL_BYTES_MAX = 16;
+
+/**
+ * A record with a value and without headers, whose varints have at most two bytes: where it ends, which the caller compares
+ * with the end of all; −1: another form, or none.
+ */
+function usual(bytes: Uint8Array, from: number): number {
+  let at = from;
+  let value = bytes[at++]!;
+  if (value >= 0x80) {
+    const high = bytes[at++]!;
+    if (high >= 0x80) return -1;
+    value = (value & 0x7f) | (high << 7);
+  }
+  if ((value & 1) !== 0) return -1;
+  const end = at + (value >>> 1);
+  at += 1;
+  value = bytes[at++]!;
+  if (value >= 0x80) {
+    const high = bytes[at++]!;
+    if (high >= 0x80) return -1;
+    value = (value & 0x7f) | (high << 7);
+  }
+  usualTime = (value >>> 1) ^ -(value & 1);
+  value = bytes[at++]!;
+  if (value >= 0x80) {
+    const high = bytes[at++]!;
+    if (high >= 0x80) return -1;
+    value = (value & 0x7f) | (high << 7);
+  }
+  if ((value & 1) !== 0) return -1;
+  usualDelta = value >>> 1;
+  value = bytes[at++]!;
+  if (value !== 1) {
+    if (value >= 0x80) {
+      const high = bytes[at++]!;
+      if (high >= 0x80) return -1;
+      value = (value & 0x7f) | (high << 7);
+    }
+    if ((value & 1) !== 0) return -1;
+    at += value >>> 1;
+  }
+  if (at + 2 >= end) return -1;
+  value = bytes[at++]!;
+  if (value >= 0x80) {
+    const high = bytes[at++]!;
+    if (high >= 0x80) return -1;
+    value = (value & 0x7f) | (high << 7);
+  }
+  if ((value & 1) !== 0) return -1;
+  usualStart = at;
+  usualLength = value >>> 1;
+  // One zero byte stands behind the value: no headers.
+  return usualStart + usualLength + 1 === end && bytes[end - 1] === 0 ? end : -1;
+}
+
 export class RecordColumns {
   readonly offsetBase: bigint;
   readonly #bytes: Uint8Array;
@@ -100,6 +163,19 @@ export class RecordColumns {
     let previous = -1;
 
     for (let i = 0; i < count; i++) {
+      // Nearly all: no headers, and varints of one or two bytes.
+      const next = to - at > USUAL_BYTES_MAX ? usual(bytes, at) : -1;
+      if (next >= 0 && usualDelta > previous && usualDelta <= lastDelta && next <= to) {
+        previous = usualDelta;
+        at = next;
+        if (usualDelta < skip) continue;
+        start[out] = usualStart;
+        length[out] = usualLength;
+        offsetDelta[out] = deltaBase + usualDelta;
+        timestampMs[out] = stamped ? timestamp : timestamp + usualTime;
+        out++;
+        continue;
+      }
       const size = readVarint(bytes, at, to);
       at = cursor;
       if (at < 0 || size < recordBytesMin - 1 || size > to - at) return cutOff(i);
