@@ -202,9 +202,9 @@ class PartWriter implements T.PartWriter {
 function writeError(error: unknown): unknown {
   if (error instanceof LoadError || (error as { code?: unknown }).code === undefined) return error;
   const { code, message } = error as { code: string; message: string };
-  return new LoadError('ENGINE_ERROR', `could not write a part: ${message}`, {
+  return new LoadError('ENGINE_WRITE', `could not write a part: ${message}`, {
     details: { cause: code },
-    hint: 'look at the disk of this backend; the load will be tried again',
+    hint: 'look at the disk of this backend',
     transient: true,
     cause: error,
   });

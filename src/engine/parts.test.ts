@@ -175,7 +175,8 @@ describe('what is given up leaves nothing', () => {
   it('a path that cannot be written', async () => {
     const writer = engine.openPart({ schema, path: '/proc/none.parquet', inlineBytesMax: 0 });
     await writer.append(batchOf(types, someRows(10, false)), new Float64Array(10));
-    await expect(writer.finish()).rejects.toMatchObject({ code: 'ENGINE_ERROR' });
+    const failed = { code: 'ENGINE_WRITE', transient: true };
+    await expect(writer.finish()).rejects.toMatchObject(failed);
   });
 
   it('a text that is no UTF-8', async () => {
