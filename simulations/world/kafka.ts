@@ -73,6 +73,8 @@ export class SimKafka {
   /** Brokers that do not answer. */
   readonly dead = new Set<number>();
   #producerIds = 0n;
+  /** Requests that wait for data: each looks whether it has to wait on. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(
     clock: VirtualClock,
@@ -149,6 +151,7 @@ export class SimKafka {
     );
     log.messages.push(...messages);
     log.end = last + 1n;
+    this.#wake();
     if (producerId === undefined || how.txn === undefined) return;
     const { txn } = how;
     const finish = () => {
@@ -175,6 +178,7 @@ export class SimKafka {
     if (txn === 'abort') log.aborted.push({ producerId, firstOffset: base, last: log.end });
     log.open.delete(base);
     log.end += 1n;
+    this.#wake();
     this.#trace.reach(txn === 'abort' ? 'kafka.aborted' : 'kafka.committed');
   }
 
@@ -226,11 +230,16 @@ export class SimKafka {
   moveLeader(partition: number): void {
     const log = this.partitions[partition] as Partition;
     log.leader = (log.leader % this.#brokers) + 1;
+    this.#wake();
     this.#trace.reach('kafka.leader');
   }
 
   #nameOf(owner: Owner): string {
     return this.#names.get(owner) ?? '';
+  }
+
+  #wake(): void {
+    for (const look of [...this.#waiting]) look();
   }
 
   /** Transports of one process. */
@@ -249,16 +258,43 @@ export class SimKafka {
       }
       return make();
     };
+    const metadata = (topic: string) => ({
+      errorCode: topic === this.topic ? 0 : UNKNOWN,
+      partitions: this.partitions.map(({ leader }, partition) => ({
+        partition,
+        leader,
+        leaderEpoch: 0,
+      })),
+    });
     const transport: KafkaTransport = {
-      metadata: (topic) =>
-        answer(null, () => ({
-          errorCode: topic === this.topic ? 0 : UNKNOWN,
-          partitions: this.partitions.map(({ leader }, partition) => ({
-            partition,
-            leader,
-            leaderEpoch: 0,
-          })),
-        })),
+      metadata: (topic) => answer(null, () => metadata(topic)),
+      metadataOf: (topics) =>
+        answer(null, () => new Map(topics.map((topic) => [topic, metadata(topic)]))),
+      waitForData: async (leader, asked, { maxWaitMs, readCommitted }) => {
+        const look = () =>
+          asked.map(({ topic, partition, offset }) => {
+            const read = this.#read(leader, { partition, offset, maxBytes: 0 });
+            const end = readCommitted ? read.lastStableOffset : read.highWatermark;
+            return { topic, partition, errorCode: read.errorCode, end };
+          });
+        const isOver = () =>
+          look().some(({ errorCode, end }, i) => errorCode !== 0 || end > asked[i]!.offset);
+        if (!isOver()) {
+          this.#trace.reach('kafka.waited');
+          await new Promise<void>((resolve) => {
+            const end = () => {
+              this.#waiting.delete(check);
+              resolve();
+            };
+            const check = () => {
+              if (isOver()) end();
+            };
+            this.#waiting.add(check);
+            void this.#clock.wait(maxWaitMs, owner).then(end);
+          });
+        }
+        return answer(leader, look);
+      },
       listOffsets: (leader, _topic, partitions, at, committed) =>
         answer(leader, () =>
           partitions.map((partition) => {
@@ -289,6 +325,7 @@ export class SimKafka {
     return async () => transport;
   }
 
+  /** `maxBytes` 0: no records, and no chance is drawn. */
   #read(leader: number, asked: { partition: number; offset: bigint; maxBytes: number }) {
     const log = this.partitions[asked.partition];
     const end = log === undefined ? 0n : this.stable(asked.partition);
@@ -303,6 +340,7 @@ export class SimKafka {
     if (log.leader !== leader) return { ...empty, errorCode: NOT_LEADER };
     if (asked.offset < log.start || asked.offset > log.end)
       return { ...empty, errorCode: OUT_OF_RANGE };
+    if (asked.maxBytes === 0) return { ...empty, errorCode: 0 };
     const pieces: Uint8Array[] = [];
     let bytes = 0;
     // The one that holds the offset comes whole, and so does the first; a later one may be cut off.

@@ -2,9 +2,9 @@
  * What FE and BEs say to each other: plain JSON of at most 256 KiB (PROTOCOL.md T2). Each message carries the sender's
  * present identity; a receiver compares before it acts (I5). Rows and large parts go by the part store.
  *
- * Requests to the FE:   fe.hello (whichever FE is there), then fe.<incarnation>.<verb>: register, beat, ask
+ * Requests to the FE:   fe.hello (whichever FE is there), then fe.<incarnation>.<verb>: register, beat, ask, data
  * Requests to a BE:     be.<beId>.<incarnation>.<verb>, verbs: task-run, insert-run, stage, publish, abort,
- *                       pin, unpin, query-run, query-next, query-close, rejects, kafka-look, claim, ping
+ *                       pin, unpin, query-run, query-next, query-close, rejects, kafka-look, kafka-watch, claim, ping
  */
 
 import type { SqlType } from '../base/sql-type.ts';
@@ -226,6 +226,8 @@ export interface PublishMessage {
 
 export interface PublishReply {
   readonly beSeq: number;
+  /** The most rowsets that one of the published tablets has: how far compaction is behind. */
+  readonly rowsets: number;
 }
 
 export interface AbortMessage {
@@ -325,6 +327,45 @@ export interface KafkaLookReply {
   readonly partitions: readonly number[];
   readonly beginning: Readonly<Record<string, string>>;
   readonly end: Readonly<Record<string, string>>;
+}
+
+/** What a BE watches for a job from now on: in place of what it watched before, unless that has a higher `seq`. */
+export interface KafkaWatchJob {
+  readonly jobId: number;
+  /** Grows with every message about the job of one FE. */
+  readonly seq: number;
+  readonly topic: string;
+  /** Partitions of the topic that the FE knows of; null: a pinned list, to which none is added. */
+  readonly known: number | null;
+  /** Positions behind which there was nothing, by partition. */
+  readonly offsets: Readonly<Record<string, string>>;
+}
+
+export interface KafkaWatchRequest {
+  readonly fe: FeStamp;
+  /** Null where nothing is to be watched. */
+  readonly kafka: KafkaConfig | null;
+  readonly jobs: readonly KafkaWatchJob[];
+  readonly drop: readonly { readonly jobId: number; readonly seq: number }[];
+}
+
+/** A hint alone: a lost or repeated one changes nothing but the time of the next task. */
+export interface KafkaHint {
+  readonly jobId: number;
+  /** Ends of the log beyond the positions watched, by partition. These are watched no more. */
+  readonly ends: Readonly<Record<string, string>>;
+  /** Something else is new: the FE looks for itself. */
+  readonly look: boolean;
+}
+
+export interface KafkaDataRequest {
+  readonly beId: string;
+  readonly hints: readonly KafkaHint[];
+}
+
+export interface KafkaDataReply {
+  /** Jobs that the FE does not watch: they are dropped. */
+  readonly gone: readonly number[];
 }
 
 export interface RejectsRequest {

@@ -144,10 +144,18 @@ describe('be-node', () => {
 });
 
 describe('routine-load-task', () => {
-  const input = { taskId: 't', jobId: 1, partitions: [0], delayMs: 0, message: null };
+  const input = {
+    taskId: 't',
+    jobId: 1,
+    partitions: [0],
+    delayMs: 0,
+    message: null,
+    intervalMs: 10_000,
+  };
   const slot = { beId: 'a', incarnation: 'i1' };
   const events = [
     timer('delayMs', 'routine-load-task', 'resting'),
+    timer('intervalMs', 'routine-load-task', 'waiting'),
     { type: 'task.data' },
     { type: 'task.idle', message: 'there is no new data' },
     { type: 'task.slot' },
@@ -175,6 +183,22 @@ describe('routine-load-task', () => {
       expect(before).toContain('task.data');
       expect(before).toContain('xstate.done.actor.0.routine-load-task.allocating');
     }
+  });
+
+  it('K3: an idle task is scheduled again after its interval, and waits on', () => {
+    const [resting] = initialTransition(routineLoadTaskMachine, input);
+    const waiting = timer('delayMs', 'routine-load-task', 'resting');
+    const [first, actions] = transition(routineLoadTaskMachine, resting, waiting as never);
+    expect([first.value, actions.map(({ type }) => type)]).toEqual([
+      'waiting',
+      expect.arrayContaining(['schedule']),
+    ]);
+    const again = timer('intervalMs', 'routine-load-task', 'waiting');
+    const [next, more] = transition(routineLoadTaskMachine, first, again as never);
+    expect([next.value, more.map(({ type }) => type)]).toEqual([
+      'waiting',
+      expect.arrayContaining(['schedule']),
+    ]);
   });
 
   it('every state leads to the end', () => {

@@ -16,6 +16,8 @@ export interface TaskInput {
   /** Wait so long before the first look, e.g. after an abort. */
   readonly delayMs: number;
   readonly message: string | null;
+  /** How often an idle task is scheduled again without news: the job's max_batch_interval. */
+  readonly intervalMs: number;
 }
 
 export interface TaskContext extends TaskInput {
@@ -58,8 +60,14 @@ export const routineLoadTaskMachine = setup({
     }),
     drop: assign({ result: (): TaskResult => ({ kind: 'dropped' }) }),
     freeSlot: () => {},
+    /** Looks at what is known of its partitions' ends. */
+    schedule: () => {},
   },
-  delays: { delayMs: ({ context }) => context.delayMs },
+  delays: {
+    // With a default, as xstate's pure functions first make an actor without input: it would go round without end.
+    intervalMs: ({ context: { intervalMs = 10_000 } }) => intervalMs,
+    delayMs: ({ context }) => context.delayMs,
+  },
 }).createMachine({
   id: 'routine-load-task',
   context: ({ input }) => ({ ...input, slot: null, result: null }),
@@ -69,6 +77,8 @@ export const routineLoadTaskMachine = setup({
   states: {
     resting: { after: { delayMs: 'waiting' }, on: { 'task.idle': { actions: 'note' } } },
     waiting: {
+      entry: 'schedule',
+      after: { intervalMs: { target: 'waiting', reenter: true } },
       on: { 'task.data': 'allocating', 'task.idle': { actions: 'note' } },
     },
     allocating: {

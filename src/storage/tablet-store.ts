@@ -306,6 +306,11 @@ class BeTabletStore implements TabletStore {
     return states;
   }
 
+  rowsetsMax(tabletIds: readonly number[]): number {
+    const { tablets } = this.#journal.head;
+    return Math.max(0, ...tabletIds.map((id) => tablets.get(id)?.rowsets.length ?? 0));
+  }
+
   async dropTablets(tabletIds: readonly number[]): Promise<void> {
     const { tablets, damaged } = this.#journal.head;
     const known = tabletIds.filter((id) => tablets.has(id) || damaged.has(id));

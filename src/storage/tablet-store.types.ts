@@ -110,6 +110,8 @@ export interface TabletStore {
   inDoubt(): readonly StagedTxn[];
 
   tablets(): readonly TabletState[];
+  /** Of these tablets, the most rowsets that one has. */
+  rowsetsMax(tabletIds: readonly number[]): number;
   /** Drops the tablets that the FE dropped (I4); a tablet is made when it is first staged for. */
   dropTablets(tabletIds: readonly number[]): Promise<void>;
   markDamaged(tabletIds: readonly number[], reason: ErrorData): Promise<void>;

@@ -14,7 +14,7 @@ import { messages } from '../../formats/messages.fixture.ts';
 import { createLocalHub, type LocalHub } from '../../protocol/local/local-bus.ts';
 import { createPartHub } from '../../protocol/local/part-hub.ts';
 import { connectPartStore } from '../../protocol/local/part-store.ts';
-import type { FetchedPartition, KafkaClient } from '../../sources/kafka/kafka.types.ts';
+import type { FetchedPartition, KafkaClient, KafkaWatch } from '../../sources/kafka/kafka.types.ts';
 import { createMemoryStore } from '../../storage/memory-store.ts';
 import { openTabletStore } from '../../storage/tablet-store.ts';
 import type { TabletStore } from '../../storage/tablet-store.types.ts';
@@ -112,6 +112,7 @@ beforeEach(async () => {
     parts: connectPartStore(createPartHub(ports), 'be-1', ports),
     kafka: {
       acquire: async () => ({ client: fakeKafka(), release: () => {} }),
+      openWatch: async () => fakeWatch,
       close: async () => {},
     },
     random: systemRandom,
@@ -176,6 +177,13 @@ function fakeKafka(): KafkaClient {
     close: async () => {},
   };
 }
+
+/** Nobody is woken by it. */
+const fakeWatch: KafkaWatch = {
+  metadataOf: async () => new Map(),
+  waitForData: () => new Promise(() => {}),
+  close: async () => {},
+};
 
 const endOf = (partition: number): bigint =>
   BASE + (endless ? 1_000_000_000n : BigInt(log[partition]?.length ?? 0));

@@ -21,6 +21,7 @@ import {
   type FeStamp,
   type KafkaLookReply,
   type KafkaLookRequest,
+  type KafkaWatchRequest,
   type PublishMessage,
   type PublishReply,
   type RejectsReply,
@@ -29,6 +30,7 @@ import {
 } from '../messages.ts';
 import { BytesBudget } from './bytes-budget.ts';
 import { runInsert } from './insert-run.ts';
+import { KafkaWatches } from './kafka-watches.ts';
 import { BeQueries } from './queries.ts';
 import { Registration } from './registration.ts';
 import { stageLocal } from './stage.ts';
@@ -83,6 +85,7 @@ export function createBeService(options: BeOptions): BeService {
   };
   const registration = new Registration(options);
   const queries = new BeQueries(context);
+  const watches = new KafkaWatches({ kafka, bus, clock, log, beId: store.beId });
   const stopping = new AbortController();
   const subscriptions: Subscription[] = [];
   let compaction: unknown;
@@ -139,7 +142,8 @@ export function createBeService(options: BeOptions): BeService {
         log.write('debug', 'group offsets were not taken', { error: String(error) });
       });
     }
-    return { beSeq: store.durableSeq };
+    const tabletIds = message.versions.map(({ tabletId }) => tabletId);
+    return { beSeq: store.durableSeq, rowsets: store.rowsetsMax(tabletIds) };
   });
   verb('abort', async (message: AbortMessage) => {
     context.groupOffsets.delete(message.txnId);
@@ -155,6 +159,10 @@ export function createBeService(options: BeOptions): BeService {
   verb('claim', async (request: ClaimRequest): Promise<ClaimReply> => registration.claim(request));
   verb('ping', async () => ({ beId: store.beId }));
   verb('kafka-look', (request: KafkaLookRequest) => lookKafka(request));
+  verb('kafka-watch', (request: KafkaWatchRequest) => {
+    watches.set(request);
+    return {};
+  });
   queries.respond((name, handler) => verb(name, handler));
 
   async function lookKafka(request: KafkaLookRequest): Promise<KafkaLookReply> {
@@ -207,6 +215,7 @@ export function createBeService(options: BeOptions): BeService {
       stopping.abort(new LoadError('BE_STOPS', 'the BE is stopping', { transient: true }));
       clock.clearTimeout(compaction);
       registration.stop();
+      watches.close();
       for (const subscription of subscriptions) subscription.close();
       await queries.close();
       // What waits here was only advice.

@@ -11,7 +11,8 @@ import type { BytesBudget, BytesGrant } from './bytes-budget.ts';
 const FETCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Smaller ones would cost more for the call than for the bytes. */
 const FETCH_BYTES_MIN = 256 * 1024;
-const FETCH_WAIT_MS = 100;
+/** A task runs where data is known of; the watcher waits, and not the others' data for an empty partition. */
+const FETCH_WAIT_MS = 0;
 
 export interface ReadAheadOptions {
   readonly client: KafkaClient;

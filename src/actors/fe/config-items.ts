@@ -7,6 +7,8 @@ export interface ConfigItem {
   readonly min: number;
   readonly max: number;
   readonly comment: string;
+  /** An older name, which journals and scripts may hold. */
+  readonly alias?: string;
 }
 
 export const CONFIG_ITEMS: readonly ConfigItem[] = [
@@ -61,17 +63,19 @@ export const CONFIG_ITEMS: readonly ConfigItem[] = [
   },
   {
     name: 'routine_load_poll_interval_ms',
-    value: '500',
+    value: '30000',
     min: 10,
     max: 600_000,
-    comment: 'how often a job looks for data (ours)',
+    comment: 'how often an idle job looks by itself; its watcher wakes it before (ours)',
   },
   {
-    name: 'routine_load_commit_interval_min_ms',
+    name: 'commit_interval_min_ms',
+    alias: 'routine_load_commit_interval_min_ms',
     value: '100',
     min: 0,
     max: 600_000,
-    comment: 'the shortest rest of a task between two transactions (ours)',
+    comment:
+      'the shortest time from one transaction of a task to the next; grows with the versions of the table (ours)',
   },
   {
     name: 'heartbeat_interval_ms',
@@ -83,12 +87,14 @@ export const CONFIG_ITEMS: readonly ConfigItem[] = [
   },
 ];
 
-export function configDefault(name: string): string | undefined {
-  return CONFIG_ITEMS.find((item) => item.name === name)?.value;
+/** By its name or its older one. */
+export function configItem(name: string): ConfigItem | undefined {
+  return CONFIG_ITEMS.find((item) => item.name === name || item.alias === name);
 }
 
-export function checkConfig(name: string, text: string): void {
-  const item = CONFIG_ITEMS.find((one) => one.name === name);
+/** Gives the item's name, which may have been asked for by its older one. */
+export function checkConfig(name: string, text: string): string {
+  const item = configItem(name);
   if (item === undefined) {
     throw new LoadError('CONFIG_UNKNOWN', `Config '${name}' does not exist or is not mutable`, {
       hint: `known are ${CONFIG_ITEMS.map((one) => one.name).join(', ')}`,
@@ -101,4 +107,5 @@ export function checkConfig(name: string, text: string): void {
       `Config '${name}' takes a whole number from ${item.min} to ${item.max}, not '${text}'`,
     );
   }
+  return item.name;
 }

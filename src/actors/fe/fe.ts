@@ -15,7 +15,7 @@ import { readKafkaProperties } from '../../sources/kafka/kafka-properties.ts';
 import { openJournal } from '../../storage/journal.ts';
 import type { OrderedStore } from '../../storage/ordered-store.types.ts';
 import type { KafkaLookReply, RejectsReply } from '../messages.ts';
-import { configDefault } from './config-items.ts';
+import { configItem } from './config-items.ts';
 import type { FeKernel } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry, FeState } from './fe-facts.ts';
@@ -85,10 +85,11 @@ export async function openFe(options: FeOptions): Promise<Fe> {
 
   /** Shown is what is durable; decided is by what is queued (D2). */
   const configOf = (state: FeState, name: string): string => {
-    const value = state.config.get(name) ?? configDefault(name);
-    if (value === undefined)
+    const item = configItem(name);
+    if (item === undefined)
       throw new LoadError('CONFIG_UNKNOWN', `unknown configuration item "${name}"`);
-    return value;
+    const { alias = item.name } = item;
+    return state.config.get(item.name) ?? state.config.get(alias) ?? item.value;
   };
 
   const core: FeCore = {
@@ -182,7 +183,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
       return txnId === undefined ? undefined : journal.durable.labels.get(txnId);
     },
   };
-  const jobs: Jobs = new Jobs(core, kernel, nodes, txns);
+  const jobs: Jobs = new Jobs(core, kernel, nodes, txns, bus);
   journal.onHead((entry) => jobs.onEntry(entry));
   txns.recover();
   jobs.recover();

@@ -6,7 +6,6 @@
  */
 import { createActor, fromPromise } from 'xstate';
 import { assert } from '../../base/assert.ts';
-import { sleep } from '../../base/clock.ts';
 import { LoadError, toErrorData } from '../../base/errors.ts';
 import { randomUuid } from '../../base/random.ts';
 import { type JobContext, routineLoadJobMachine } from '../../machines/routine-load-job.ts';
@@ -15,35 +14,47 @@ import {
   type TaskContext,
   type TaskResult,
 } from '../../machines/routine-load-task.ts';
+import type { Bus } from '../../protocol/bus.types.ts';
+import { commitIntervalMs, restMs } from './commit-interval.ts';
 import type { FeKernel, TaskView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry, JobFact, JobReason, JobState } from './fe-facts.ts';
 import { clears, reasonOf, retryDelayMs } from './job-reasons.ts';
+import { JobWatch, LOOK_TIMEOUT_MS } from './job-watch.ts';
 import type { LiveJob, LiveTask } from './live-jobs.types.ts';
 import type { Nodes } from './nodes.ts';
 import { TaskAttempts } from './task-attempts.ts';
 import type { Txns } from './txns.ts';
 
-const LOOK_TIMEOUT_MS = 12_000;
+const EMPTIES_MAX = 8;
 
 export class Jobs {
   readonly #core: FeCore;
   readonly #kernel: FeKernel;
   readonly #nodes: Nodes;
   readonly #attempts: TaskAttempts;
+  readonly #txns: Txns;
+  readonly #watch: JobWatch;
+  /** Tasks without a slot. */
+  readonly #queued = new Set<LiveTask>();
   readonly #jobs = new Map<number, LiveJob>();
   #closed = false;
 
-  constructor(core: FeCore, kernel: FeKernel, nodes: Nodes, txns: Txns) {
+  constructor(core: FeCore, kernel: FeKernel, nodes: Nodes, txns: Txns, bus: Bus) {
     this.#core = core;
     this.#kernel = kernel;
     this.#nodes = nodes;
     this.#attempts = new TaskAttempts(core, kernel, nodes, txns);
-    nodes.onChange(() => {
-      for (const live of this.#jobs.values()) {
-        for (const task of live.tasks.values()) task.actor.send({ type: 'task.slot' });
-        live.actor.send({ type: 'job.reconsider' });
-      }
+    this.#txns = txns;
+    this.#watch = new JobWatch(core, kernel, nodes, bus, {
+      live: (jobId) => this.#jobs.get(jobId),
+      ask: (jobId, state, reason, epoch) => this.#ask(jobId, state, reason, epoch),
+      unstable: (jobId, epoch, error) => this.#unstable(jobId, epoch, error, 'watch'),
+    });
+    nodes.onChange((what) => {
+      for (const task of [...this.#queued]) task.actor.send({ type: 'task.slot' });
+      if (what === 'slot') return;
+      for (const live of this.#jobs.values()) live.actor.send({ type: 'job.reconsider' });
     });
   }
 
@@ -118,6 +129,7 @@ export class Jobs {
 
   close(): void {
     this.#closed = true;
+    this.#watch.close();
     for (const live of this.#jobs.values()) {
       this.#dropTasks(live);
       live.actor.stop();
@@ -211,12 +223,14 @@ export class Jobs {
       latest: {},
       latestMs: null,
       failures: 0,
+      kafka: null,
+      nudge: () => {},
       actor: createActor(
         routineLoadJobMachine.provide({
           actors: {
             schedule: fromPromise<void, JobContext>(({ signal }) => this.#schedule(jobId, signal)),
             reconsider: fromPromise<void, JobContext>(() => this.#reconsider(jobId)),
-            watch: fromPromise<void, JobContext>(({ signal }) => this.#watch(live, signal)),
+            watch: fromPromise<void, JobContext>(({ signal }) => this.#watch.look(live, signal)),
             autoResume: fromPromise<void, JobContext>(() => this.#autoResume(jobId)),
           },
           actions: {
@@ -344,48 +358,6 @@ export class Jobs {
     await this.#ask(jobId, 'NEED_SCHEDULE', null, fact.epoch);
   }
 
-  /** Looks for ends and new partitions, wakes tasks that have data, says what the others wait for. */
-  async #watch(live: LiveJob, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#core;
-    while (!signal.aborted && !this.#closed) {
-      const fact = this.#fact(live.jobId);
-      const epoch = fact.epoch;
-      const { source } = fact.definition;
-      const asked = { ...fact.progress };
-      try {
-        const look = await this.#kernel.lookKafka(
-          {
-            kafka: this.#kernel.kafkaConfig(fact.dbId, source),
-            topic: source.topic,
-            partitions: fact.partitions,
-            want: source.pinned === null ? ['partitions', 'end'] : ['end'],
-          },
-          LOOK_TIMEOUT_MS,
-        );
-        if (signal.aborted) return;
-        live.latest = { ...live.latest, ...look.end };
-        live.latestMs = clock.now();
-        if (clears(fact, 'watch')) await this.#ask(live.jobId, 'RUNNING', null, epoch);
-        const fresh = look.partitions.filter((partition) => !fact.partitions.includes(partition));
-        if (source.pinned === null && fresh.length > 0) {
-          await this.#ask(
-            live.jobId,
-            'NEED_SCHEDULE',
-            reasonOf.newPartitions(fresh, clock.now()),
-            epoch,
-          );
-          return;
-        }
-        if (await this.#isBeyond(live, epoch, asked, look.end)) return;
-        for (const task of [...live.tasks.values()]) this.#wake(live, task);
-      } catch (error) {
-        if (signal.aborted) return;
-        await this.#unstable(live.jobId, epoch, error, 'watch');
-      }
-      await sleep(clock, this.#kernel.configNumber('routine_load_poll_interval_ms'), signal);
-    }
-  }
-
   async #unstable(
     jobId: number,
     epoch: number,
@@ -399,58 +371,14 @@ export class Jobs {
     await this.#ask(jobId, 'UNSTABLE', reason, epoch);
   }
 
-  /**
-   * A position behind the log's end pauses the job, with its partition. `asked`: the positions from before the look; one
-   * that moved since may well be behind an end that was true when it was told.
-   */
-  async #isBeyond(
-    live: LiveJob,
-    epoch: number,
-    asked: Readonly<Record<string, string>>,
-    ends: Readonly<Record<string, string>>,
-  ): Promise<boolean> {
-    const fact = this.#fact(live.jobId);
-    for (const [key, latest] of Object.entries(ends)) {
-      const next = fact.progress[key];
-      if (next === undefined || next !== asked[key] || next.startsWith('OFFSET_')) continue;
-      if (BigInt(latest) >= BigInt(next)) continue;
-      const reason = reasonOf.beyondEnd(fact, key, next, latest, this.#core.clock.now());
-      await this.#ask(live.jobId, 'PAUSED', reason, epoch);
-      return true;
-    }
-    return false;
-  }
-
-  /** Data that is known of starts a task that waits; else it says that there is none. */
-  #wake(live: LiveJob, task: LiveTask): void {
-    if (task.actor.getSnapshot().value !== 'waiting') return;
-    const fact = this.#core.journal.head.jobs.get(live.jobId);
-    if (fact === undefined || fact.epoch !== task.epoch) return;
-    task.lastScheduledMs = this.#core.clock.now();
-    const ready = task.partitions.some((partition) => {
-      const latest = live.latest[partition];
-      const next = fact.progress[partition];
-      if (latest === undefined || next === undefined || next.startsWith('OFFSET_')) return false;
-      return BigInt(latest) > BigInt(next);
-    });
-    if (ready) {
-      task.actor.send({ type: 'task.data' });
-      return;
-    }
-    const { maxBatchIntervalS } = fact.definition.properties;
-    task.actor.send({
-      type: 'task.idle',
-      message: `there is no new data in kafka, wait for ${maxBatchIntervalS} seconds to schedule again`,
-    });
-  }
-
   /** routine-load.md 4.3: the partition at index j goes to task j mod n. */
   #startTasks(live: LiveJob): void {
     this.#dropTasks(live);
+    live.kafka = null;
     const fact = this.#fact(live.jobId);
     for (let i = 0; i < fact.concurrency; i++) {
       const partitions = fact.partitions.filter((_, j) => j % fact.concurrency === i);
-      this.#startTask(live, partitions, fact.epoch, 0, null, null);
+      this.#startTask(live, { partitions, epoch: fact.epoch });
     }
   }
 
@@ -458,21 +386,20 @@ export class Jobs {
     for (const task of live.tasks.values()) {
       task.abort.abort(new LoadError('TASK_DROPPED', 'the task was dropped', { transient: true }));
       task.actor.stop();
+      this.#queued.delete(task);
     }
     live.tasks.clear();
+    this.#watch.drop(live.jobId);
   }
 
-  #startTask(
-    live: LiveJob,
-    partitions: readonly number[],
-    epoch: number,
-    delayMs: number,
-    message: string | null,
-    preferred: string | null,
-  ): void {
+  #startTask(live: LiveJob, start: TaskStart): void {
     const { clock, random } = this.#core;
+    const { partitions, epoch, delayMs = 0, message = null, preferred = null } = start;
+    const { maxBatchIntervalS } = this.#fact(live.jobId).definition.properties;
     const taskId = randomUuid(random);
     let slot: { beId: string; incarnation: string } | null = null;
+    /** Looked at once the machine is where its action says. */
+    let isDue = false;
     const free = () => {
       if (slot !== null) this.#nodes.freeSlot(slot);
       slot = null;
@@ -488,6 +415,7 @@ export class Jobs {
       txnId: -1,
       txnStatus: 'UNKNOWN',
       beId: null,
+      empties: start.empties ?? 0,
       actor: createActor(
         routineLoadTaskMachine.provide({
           actors: {
@@ -503,30 +431,45 @@ export class Jobs {
               return this.#attempts.run(live, task, input.slot);
             }),
           },
-          actions: { freeSlot: free },
+          actions: {
+            freeSlot: free,
+            schedule: () => {
+              isDue = true;
+            },
+          },
         }),
         {
           id: `routine-load-task.${taskId}`,
           clock,
-          input: { taskId, jobId: live.jobId, partitions, delayMs, message },
+          input: {
+            taskId,
+            jobId: live.jobId,
+            partitions,
+            delayMs,
+            message,
+            intervalMs: maxBatchIntervalS * 1000,
+          },
         },
       ),
     };
     task.abort.signal.addEventListener('abort', free, { once: true });
     live.tasks.set(taskId, task);
-    let before: string | undefined;
     task.actor.subscribe({
       next: ({ value }) => {
-        // What the task before it saw behind its own range is there already: no look is waited for.
-        if (value === 'waiting' && before === 'resting') this.#wake(live, task);
-        before = String(value);
+        if (value === 'queued') this.#queued.add(task);
+        else this.#queued.delete(task);
+        if (!isDue) return;
+        isDue = false;
+        this.#watch.wake(live, task);
       },
       complete: () => {
+        this.#queued.delete(task);
         const result = task.actor.getSnapshot().output ?? { kind: 'dropped' as const };
         this.#inBackground(this.#taskEnded(live, task, result));
       },
     });
     task.actor.start();
+    this.#watch.sync(live);
   }
 
   async #taskEnded(live: LiveJob, task: LiveTask, result: TaskResult): Promise<void> {
@@ -536,24 +479,52 @@ export class Jobs {
     if (result.kind !== 'aborted') {
       live.failures = 0;
       if (clears(fact, 'task')) await this.#ask(live.jobId, 'RUNNING', null, task.epoch);
-      const pause = this.#kernel.configNumber('routine_load_commit_interval_min_ms');
-      this.#renew(live, task, pause, null);
+      this.#renew(live, task, {
+        delayMs: this.#restMs(fact, task, result),
+        empties: result.kind === 'empty' ? task.empties + 1 : 0,
+      });
       return;
     }
     live.failures += 1;
     const data = toErrorData(result.cause);
     const message = `previous task aborted because of ${data.message}`;
     const delayMs = Math.min(250 * 2 ** Math.min(live.failures, 8), 10_000);
-    this.#renew(live, task, delayMs, message);
+    this.#renew(live, task, { delayMs, message });
     if (data.code === 'TASK_DROPPED') return;
     const pause = reasonOf.afterAbort(data, fact, this.#core.clock.now());
     if (pause !== null) await this.#ask(live.jobId, 'PAUSED', pause, task.epoch);
     else await this.#unstable(live.jobId, task.epoch, result.cause, 'task');
   }
 
-  #renew(live: LiveJob, task: LiveTask, delayMs: number, message: string | null): void {
+  /** Up to the next transaction; ever longer where what was told to be there is not. */
+  #restMs(fact: JobFact, task: LiveTask, result: TaskResult): number {
+    const minMs = this.#kernel.configNumber('commit_interval_min_ms');
+    const maxMs = fact.definition.properties.maxBatchIntervalS * 1000;
+    const intervalMs = commitIntervalMs(minMs, this.#txns.rowsets(fact.tableId), maxMs);
+    if (result.kind === 'visible') {
+      return restMs(intervalMs, task.executeStartMs, this.#core.clock.now());
+    }
+    const growth = 2 ** Math.min(task.empties, EMPTIES_MAX);
+    return Math.max(intervalMs, Math.min(Math.max(intervalMs, 10) * growth, maxMs));
+  }
+
+  #renew(
+    live: LiveJob,
+    task: LiveTask,
+    start: Pick<TaskStart, 'delayMs' | 'message' | 'empties'>,
+  ): void {
     const fact = this.#core.journal.head.jobs.get(live.jobId);
     if (this.#closed || fact === undefined || fact.epoch !== task.epoch) return;
-    this.#startTask(live, task.partitions, task.epoch, delayMs, message, task.beId);
+    const { partitions, epoch, beId: preferred } = task;
+    this.#startTask(live, { ...start, partitions, epoch, preferred });
   }
+}
+
+interface TaskStart {
+  readonly partitions: readonly number[];
+  readonly epoch: number;
+  readonly delayMs?: number;
+  readonly message?: string | null;
+  readonly preferred?: string | null;
+  readonly empties?: number;
 }

@@ -2,6 +2,7 @@
 import type { Actor } from 'xstate';
 import type { routineLoadJobMachine } from '../../machines/routine-load-job.ts';
 import type { routineLoadTaskMachine } from '../../machines/routine-load-task.ts';
+import type { KafkaConfig } from '../../sources/kafka/kafka.types.ts';
 
 export interface LiveTask {
   readonly actor: Actor<typeof routineLoadTaskMachine>;
@@ -15,6 +16,8 @@ export interface LiveTask {
   txnId: number;
   txnStatus: string;
   beId: string | null;
+  /** Tasks in a row for these partitions that found nothing. */
+  readonly empties: number;
 }
 
 export interface LiveJob {
@@ -25,4 +28,8 @@ export interface LiveJob {
   latestMs: number | null;
   /** Aborts in a row, for the tasks' back-off. */
   failures: number;
+  /** Of the last look; null: to be read anew. */
+  kafka: KafkaConfig | null;
+  /** Has the job look soon. */
+  nudge: () => void;
 }

@@ -35,6 +35,9 @@ const CLAIM_MS = 5_000;
 export const BEHIND_HINT =
   'this FE decides nothing: stop it, and go on with the newest directory alone; where there is no newer one, start with --accept-loss gives up what is missing';
 
+/** `backends`: one came, went, or is another process; `slot`: one has a free slot again. */
+export type NodesChange = 'backends' | 'slot';
+
 interface Node {
   readonly actor: Actor<typeof beNodeMachine>;
   lastBeatMs: number | null;
@@ -53,7 +56,7 @@ export class Nodes {
   readonly #bus: Bus;
   readonly #nodes = new Map<string, Node>();
   readonly #subscriptions: Subscription[] = [];
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(what: NodesChange) => void>();
   /** Boots of each BE that said hello, and those that a later one has followed. */
   readonly #boots = new Map<string, { readonly seen: Set<string>; readonly over: Set<string> }>();
   readonly #replayed: Replayed;
@@ -96,8 +99,7 @@ export class Nodes {
     if (reply !== null && reply.refused !== null) this.#refuse(beId, reply.refused);
   }
 
-  /** Called when a BE came, went, or freed a slot. */
-  onChange(listener: () => void): () => void {
+  onChange(listener: (what: NodesChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -156,7 +158,7 @@ export class Nodes {
     const node = this.#nodes.get(slot.beId);
     if (node?.actor.getSnapshot().context.incarnation !== slot.incarnation) return;
     node.actor.send({ type: 'slot.freed' });
-    this.#changed();
+    this.#changed('slot');
   }
 
   /** A request that failed because nobody answers: the BE is gone without waiting for its silence. */
@@ -169,8 +171,8 @@ export class Nodes {
     for (const { actor } of this.#nodes.values()) actor.stop();
   }
 
-  #changed(): void {
-    for (const listener of this.#listeners) listener();
+  #changed(what: NodesChange): void {
+    for (const listener of this.#listeners) listener(what);
   }
 
   async #hello(request: HelloRequest): Promise<HelloReply> {
@@ -295,7 +297,7 @@ export class Nodes {
     const beatMs = core.configNumber('heartbeat_interval_ms');
     const lostMs = BEATS_LOST * beatMs;
     node.actor.send({ type: 'be.registered', incarnation: request.incarnation, lostMs });
-    this.#changed();
+    this.#changed('backends');
     return {
       fe: core.stamp(),
       outcomes: request.inDoubt.map(({ txnId }) => ({ txnId, outcome: this.outcome(txnId) })),
@@ -413,7 +415,7 @@ export class Nodes {
       this.#core.log.write('info', 'BE changed', { beId, state: value });
       // Silent for us, but perhaps there for another FE.
       if (value === 'lost') void this.#claimOne(beId);
-      this.#changed();
+      this.#changed('backends');
     });
     actor.start();
     const node: Node = { actor, lastBeatMs: null, registeredMs: 0, name: beId };
@@ -444,8 +446,8 @@ export class Nodes {
     options: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<T> {
     const gone = new AbortController();
-    const stop = this.onChange(() => {
-      if (!this.isAlive(to.beId, to.incarnation)) gone.abort();
+    const stop = this.onChange((what) => {
+      if (what === 'backends' && !this.isAlive(to.beId, to.incarnation)) gone.abort();
     });
     // Not AbortSignal.any: a signal of its kind is held for ever when its request never ends.
     const abandon = () => gone.abort(options.signal?.reason);

@@ -232,15 +232,13 @@ class FeSession implements Session {
         return OK;
       case 'adminSetConfig': {
         const atMs = kernel.clock.now();
-        for (const { key, value } of statement.properties) checkConfig(key, value);
-        await kernel.append(
-          ...statement.properties.map(({ key: name, value }) => ({
-            type: 'config.set' as const,
-            name,
-            value,
-            atMs,
-          })),
-        );
+        const entries = statement.properties.map(({ key, value }) => ({
+          type: 'config.set' as const,
+          name: checkConfig(key, value),
+          value,
+          atMs,
+        }));
+        await kernel.append(...entries);
         return OK;
       }
       default:

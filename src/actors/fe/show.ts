@@ -110,9 +110,9 @@ export function runShow(session: ShowSession, statement: Statement): TextResult 
     case 'adminShowConfig':
       return filteredRows(
         ['Key', 'AliasNames', 'Value', 'Type', 'IsMutable', 'Comment'],
-        CONFIG_ITEMS.map(({ name, comment }) => [
+        CONFIG_ITEMS.map(({ name, alias, comment }) => [
           name,
-          '[]',
+          `[${alias ?? ''}]`,
           kernel.config(name),
           'long',
           'true',

@@ -48,6 +48,8 @@ export class Txns {
   #counter = 0;
   /** Committed, not visible: waits for acknowledgements and for its turn. */
   readonly #pending = new Map<number, Pending>();
+  /** By table: rowsets of its fullest tablet at the last publish. */
+  readonly #rowsets = new Map<number, number>();
 
   constructor(core: FeCore, nodes: Nodes) {
     this.#core = core;
@@ -58,6 +60,11 @@ export class Txns {
     this.#counter += 1;
     assert(this.#counter < IDS_PER_EPOCH, 'I1: the ids of this epoch are used up');
     return this.#core.journal.durable.epoch * IDS_PER_EPOCH + this.#counter;
+  }
+
+  /** The rowsets that a read of the table goes through at worst, as its BEs told at the last publish. */
+  rowsets(tableId: number): number {
+    return this.#rowsets.get(tableId) ?? 0;
   }
 
   /** Publishes what a restart found committed. */
@@ -199,6 +206,7 @@ export class Txns {
     if (pending === undefined) return;
     const { commit, acks } = pending;
     const missing: string[] = [];
+    let rowsets = 0;
     await Promise.all(
       commit.votes.map(async (vote) => {
         if (acks.has(vote.beId)) return;
@@ -220,6 +228,7 @@ export class Txns {
             signal,
           });
           acks.set(vote.beId, reply.beSeq);
+          rowsets = Math.max(rowsets, reply.rowsets);
         } catch (error) {
           missing.push(vote.beId);
           if (error instanceof LoadError && error.code === 'VOTE_LOST') {
@@ -233,6 +242,7 @@ export class Txns {
         }
       }),
     );
+    if (rowsets > 0) this.#rowsets.set(commit.tableId, rowsets);
     this.#advance();
     const lost = missing.filter((beId) => !this.#given(commit, beId));
     if (lost.length > 0) {

@@ -2,7 +2,7 @@
  * Answers of brokers, from bytes: nothing is interpreted, record sets stay as sent. Every read is checked
  * against the end, and no count takes memory before its bytes are there.
  */
-import type { RawFetchPartition } from './kafka.types.ts';
+import type { RawFetchPartition, WatchedEnd } from './kafka.types.ts';
 import type { Answer } from './kafkajs-connection.ts';
 
 class AnswerReader {
@@ -91,6 +91,34 @@ export function readFetch(
     });
   });
   return { throttleMs, value: { errorCode, partitions: partitions.flat() } };
+}
+
+/** The same answer for who asks for ends alone: by topic, and the records are passed over. */
+export function readFetchEnds(
+  payload: Buffer,
+  version: number,
+  readCommitted: boolean,
+): Answer<{ errorCode: number; ends: readonly WatchedEnd[] }> {
+  const reader = new AnswerReader(payload);
+  const throttleMs = reader.int32();
+  const errorCode = version >= 7 ? reader.int16() : 0;
+  if (version >= 7) reader.int32();
+  const ends = reader.array(() => {
+    const topic = reader.string() ?? '';
+    return reader.array((): WatchedEnd => {
+      const partition = reader.int32();
+      const error = reader.int16();
+      const highWatermark = reader.int64();
+      const lastStableOffset = reader.int64();
+      if (version >= 5) reader.int64();
+      reader.array(() => [reader.int64(), reader.int64()]);
+      if (version >= 11) reader.int32();
+      reader.bytes();
+      const end = readCommitted ? lastStableOffset : highWatermark;
+      return { topic, partition, errorCode: error, end };
+    });
+  });
+  return { throttleMs, value: { errorCode, ends: ends.flat() } };
 }
 
 export interface ClusterMetadata {

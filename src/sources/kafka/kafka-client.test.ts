@@ -50,6 +50,13 @@ class ScriptedTransport implements KafkaTransport {
     }));
     return { errorCode: this.topicError, partitions };
   }
+  async metadataOf(topics: readonly string[]) {
+    const metadata = await this.metadata();
+    return new Map(topics.map((topic) => [topic, metadata]));
+  }
+  async waitForData() {
+    return [];
+  }
   async listOffsets(leader: number, _topic: string, partitions: readonly number[], at: bigint) {
     this.asked.push(`offsets ${leader}:${partitions} ${at}`);
     return partitions.map((partition) => ({

@@ -2,7 +2,13 @@
 import type { Clock } from '../../base/clock.ts';
 import { LoadError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { KafkaClient, KafkaConfig, KafkaPort, OpenTransport } from './kafka.types.ts';
+import type {
+  KafkaClient,
+  KafkaConfig,
+  KafkaPort,
+  KafkaWatch,
+  OpenTransport,
+} from './kafka.types.ts';
 import { createKafkaClient, type KafkaClientOptions } from './kafka-client.ts';
 
 export interface KafkaPortOptions {
@@ -62,6 +68,10 @@ class PooledPort implements KafkaPort {
     }
   }
 
+  openWatch(config: KafkaConfig): Promise<KafkaWatch> {
+    return this.#options.open(config);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const [key, pooled] of [...this.#pool]) this.#drop(key, pooled);
@@ -96,7 +106,7 @@ class PooledPort implements KafkaPort {
 }
 
 /** The same whatever the order of the keys. */
-function keyOf(value: unknown): string {
+export function keyOf(value: unknown): string {
   return JSON.stringify(value, (_, item) =>
     item !== null && typeof item === 'object' && !Array.isArray(item)
       ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))

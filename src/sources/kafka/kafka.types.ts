@@ -60,9 +60,47 @@ export interface RawFetchPartition {
   readonly release?: () => void;
 }
 
+export interface TopicMetadata {
+  /** Kafka's error code, 0 = none. */
+  readonly errorCode: number;
+  readonly partitions: readonly PartitionMetadata[];
+}
+
+/** A position that a watcher waits at; topics of one broker may be mixed. */
+export interface WatchedPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+}
+
+export interface WatchedEnd {
+  readonly topic: string;
+  readonly partition: number;
+  /** Kafka's error code, 0 = none. */
+  readonly errorCode: number;
+  /** The end of what may be read now: last stable offset (read_committed) or high watermark. */
+  readonly end: bigint;
+}
+
+/** What a watcher of idle partitions asks of the brokers; as KafkaTransport, nothing is tried twice here. */
+export interface KafkaWatch {
+  /** Every topic asked for is in the answer. */
+  metadataOf(topics: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>>;
+  /**
+   * Answers as soon as one of the partitions has something behind its offset, at the latest after `maxWaitMs`. Each
+   * topic and partition may be asked for once.
+   */
+  waitForData(
+    leader: number,
+    asked: readonly WatchedPartition[],
+    limits: { maxWaitMs: number; readCommitted: boolean },
+  ): Promise<readonly WatchedEnd[]>;
+  close(): Promise<void>;
+}
+
 /** Answers and errors of the brokers as they are: no retry, no interpretation. */
-export interface KafkaTransport {
-  metadata(topic: string): Promise<{ errorCode: number; partitions: readonly PartitionMetadata[] }>;
+export interface KafkaTransport extends KafkaWatch {
+  metadata(topic: string): Promise<TopicMetadata>;
   /** `at`: −1 the end, −2 the beginning, else a time in milliseconds. Asked of the partitions' leader. */
   listOffsets(
     leader: number,
@@ -79,7 +117,6 @@ export interface KafkaTransport {
   ): Promise<readonly RawFetchPartition[]>;
   /** Advisory only, for monitoring: no group is joined and no answer decides anything. */
   commitGroup(groupId: string, topic: string, offsets: ReadonlyMap<number, bigint>): Promise<void>;
-  close(): Promise<void>;
 }
 
 export type OpenTransport = (config: KafkaConfig) => Promise<KafkaTransport>;
@@ -149,5 +186,7 @@ export interface KafkaClient {
 export interface KafkaPort {
   /** A client to use until `release`; equal configurations share one. */
   acquire(config: KafkaConfig): Promise<{ client: KafkaClient; release(): void }>;
+  /** For one watcher: its connections are shared with nobody, and it closes them. */
+  openWatch(config: KafkaConfig): Promise<KafkaWatch>;
   close(): Promise<void>;
 }

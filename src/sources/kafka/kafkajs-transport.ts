@@ -8,6 +8,7 @@ import {
   type ClusterMetadata,
   readCoordinator,
   readFetch,
+  readFetchEnds,
   readListOffsets,
   readMetadata,
   readOffsetCommit,
@@ -19,6 +20,9 @@ import type {
   KafkaTransport,
   OpenTransport,
   RawFetchPartition,
+  TopicMetadata,
+  WatchedEnd,
+  WatchedPartition,
 } from './kafka.types.ts';
 import {
   type Answer,
@@ -65,19 +69,24 @@ class KafkajsTransport implements KafkaTransport {
     this.#bootstrap = config.brokers.map(parseAddress);
   }
 
-  async metadata(topic: string): ReturnType<KafkaTransport['metadata']> {
+  async metadata(topic: string): Promise<TopicMetadata> {
+    const found = (await this.metadataOf([topic])).get(topic);
+    return found ?? { errorCode: 3, partitions: [] };
+  }
+
+  async metadataOf(topics: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
     const metadata = await this.#ofAnyBroker((connection) =>
       ask<ClusterMetadata>(
         connection,
         'Metadata',
         [5, 6],
-        { topics: [topic], allowAutoTopicCreation: false },
+        { topics, allowAutoTopicCreation: false },
         readMetadata,
       ),
     );
     for (const { nodeId, host, port } of metadata.brokers) this.#nodes.set(nodeId, { host, port });
-    const found = metadata.topics.find(({ name }) => name === topic);
-    return { errorCode: found?.errorCode ?? 3, partitions: found?.partitions ?? [] };
+    const found = new Map<string, TopicMetadata>(metadata.topics.map((one) => [one.name, one]));
+    return new Map(topics.map((one) => [one, found.get(one) ?? { errorCode: 3, partitions: [] }]));
   }
 
   async listOffsets(
@@ -130,6 +139,45 @@ class KafkajsTransport implements KafkaTransport {
       // An error of the whole answer is one of each partition.
       const { errorCode } = answer;
       return partitions.map(({ partition }) => ({ ...nothing, partition, errorCode }));
+    } finally {
+      slot.users--;
+    }
+  }
+
+  async waitForData(
+    leader: number,
+    asked: readonly WatchedPartition[],
+    limits: { maxWaitMs: number; readCommitted: boolean },
+  ): Promise<readonly WatchedEnd[]> {
+    const { maxWaitMs, readCommitted } = limits;
+    const slot = this.#fetchSlot(this.#addressOf(leader));
+    slot.users++;
+    try {
+      const topics = new Map<string, { partition: number; fetchOffset: string; maxBytes: 1 }[]>();
+      for (const { topic, partition, offset } of asked) {
+        const one = { partition, fetchOffset: String(offset), maxBytes: 1 as const };
+        const known = topics.get(topic);
+        if (known === undefined) topics.set(topic, [one]);
+        else known.push(one);
+      }
+      const answer = await ask(
+        await slot.connection,
+        'Fetch',
+        [4, 11],
+        {
+          isolationLevel: readCommitted ? 1 : 0,
+          maxWaitTime: maxWaitMs,
+          minBytes: 1,
+          // The ends are wanted, and stand beside the records of one batch at the most.
+          maxBytes: 1,
+          topics: [...topics].map(([topic, partitions]) => ({ topic, partitions })),
+        },
+        (payload, version) => readFetchEnds(payload, version, readCommitted),
+        maxWaitMs,
+      );
+      const { errorCode } = answer;
+      if (errorCode === 0) return answer.ends;
+      return asked.map(({ topic, partition }) => ({ topic, partition, errorCode, end: -1n }));
     } finally {
       slot.users--;
     }
