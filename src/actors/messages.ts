@@ -173,6 +173,8 @@ export type TaskRunReply =
       readonly votes: readonly Vote[];
       readonly progress: Readonly<Record<string, { readonly from: string; readonly to: string }>>;
       readonly timestamps: Readonly<Record<string, number>>;
+      /** When its records were produced, as quantiles from the oldest to the newest; empty where that is not known. */
+      readonly producedMs: readonly number[];
       readonly counts: LoadCounts;
       readonly rejects: { readonly beId: string; readonly count: number } | null;
       /** The end of each partition as seen last. */

@@ -74,6 +74,7 @@ export async function runInsert(
       votes,
       progress: {},
       timestamps: {},
+      producedMs: [],
       counts: { ...counts, costMs: clock.now() - beginMs },
       rejects: rejects.length > 0 ? { beId: store.beId, count: rejects.length } : null,
       ends: {},

@@ -20,6 +20,7 @@ import type { TaskRunReply, TaskRunRequest } from '../messages.ts';
 import { type BeContext, rememberGroupOffsets } from './be.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { Stager } from './stage.ts';
+import { TimestampSample } from './timestamp-sample.ts';
 
 /** What the engine and a part take at a time: enough that a step costs by the row, not by the call. */
 const BATCH = { rows: 64 * 1024, textBytes: 16 * 1024 * 1024 };
@@ -46,6 +47,7 @@ class TaskRun {
   readonly #decoder: MessageDecoder;
   readonly #rejects: StoredReject[] = [];
   readonly #timestamps: Record<string, number> = {};
+  readonly #sample = new TimestampSample();
   readonly #ends: Record<string, string> = {};
   readonly #counts = {
     loaded: 0,
@@ -124,6 +126,7 @@ class TaskRun {
         votes,
         progress,
         timestamps: this.#timestamps,
+        producedMs: this.#sample.quantiles(),
         counts: { ...this.#counts, costMs: clock.now() - beginMs },
         rejects:
           this.#rejects.length > 0
@@ -204,6 +207,7 @@ class TaskRun {
     for (const { timestampMs, count, partition } of fetched.batches) {
       const last = timestampMs[count - 1];
       if (last !== undefined && last >= 0) this.#timestamps[partition] = last;
+      this.#sample.add(timestampMs, count);
     }
   }
 

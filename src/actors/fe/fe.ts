@@ -138,6 +138,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
     backends: () => nodes.backends(),
     tasks: (jobId) => jobs.tasks(jobId),
     latestOffsets: (jobId) => jobs.latestOffsets(jobId),
+    freshness: (jobId) => jobs.freshness(jobId),
     kafkaConfig(dbId, source) {
       const resolveFile = (name: string): string => {
         const file = [...journal.head.files.values()].find(

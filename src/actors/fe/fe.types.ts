@@ -13,6 +13,7 @@ import type { Select } from '../../sql/ast/select.ts';
 import type { StoredReject } from '../../storage/tablet-store.types.ts';
 import type { KafkaLookReply, KafkaLookRequest } from '../messages.ts';
 import type { FeEntry, FeState, LabelFact, RejectRef, TableFact } from './fe-facts.ts';
+import type { FreshnessView } from './freshness.ts';
 
 /** A BE as SHOW BACKENDS and placement see it. */
 export interface BackendView {
@@ -108,6 +109,9 @@ export interface FeKernel {
     readonly offsets: Readonly<Record<string, string>>;
     readonly atMs: number | null;
   };
+
+  /** From a record's timestamp to VISIBLE, over the last minute. */
+  freshness(jobId: number): FreshnessView | null;
 
   /** Configuration with `FILE:` values resolved in the job's database. Throws KAFKA_PROPERTY and the like. */
   kafkaConfig(

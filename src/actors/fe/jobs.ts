@@ -19,6 +19,7 @@ import { commitIntervalMs, restMs } from './commit-interval.ts';
 import type { FeKernel, TaskView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry, JobFact, JobReason, JobState } from './fe-facts.ts';
+import { FreshnessMeter, type FreshnessView } from './freshness.ts';
 import { clears, reasonOf, retryDelayMs } from './job-reasons.ts';
 import { JobWatch, LOOK_TIMEOUT_MS } from './job-watch.ts';
 import type { LiveJob, LiveTask } from './live-jobs.types.ts';
@@ -127,6 +128,10 @@ export class Jobs {
     return { offsets: live?.latest ?? {}, atMs: live?.latestMs ?? null };
   }
 
+  freshness(jobId: number): FreshnessView | null {
+    return this.#jobs.get(jobId)?.freshness.view(this.#core.clock.now()) ?? null;
+  }
+
   close(): void {
     this.#closed = true;
     this.#watch.close();
@@ -224,6 +229,7 @@ export class Jobs {
       latestMs: null,
       failures: 0,
       kafka: null,
+      freshness: new FreshnessMeter(),
       nudge: () => {},
       actor: createActor(
         routineLoadJobMachine.provide({

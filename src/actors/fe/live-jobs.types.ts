@@ -3,6 +3,7 @@ import type { Actor } from 'xstate';
 import type { routineLoadJobMachine } from '../../machines/routine-load-job.ts';
 import type { routineLoadTaskMachine } from '../../machines/routine-load-task.ts';
 import type { KafkaConfig } from '../../sources/kafka/kafka.types.ts';
+import type { FreshnessMeter } from './freshness.ts';
 
 export interface LiveTask {
   readonly actor: Actor<typeof routineLoadTaskMachine>;
@@ -30,6 +31,7 @@ export interface LiveJob {
   failures: number;
   /** Of the last look; null: to be read anew. */
   kafka: KafkaConfig | null;
+  readonly freshness: FreshnessMeter;
   /** Has the job look soon. */
   nudge: () => void;
 }

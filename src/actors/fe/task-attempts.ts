@@ -47,6 +47,7 @@ export class TaskAttempts {
     task.txnStatus = 'PREPARE';
     const { properties } = fact.definition;
     let empty = false;
+    let staged: Extract<TaskRunReply, { kind: 'staged' }> | undefined;
     const outcome = await this.#txns.run(
       {
         txnId,
@@ -61,6 +62,7 @@ export class TaskAttempts {
             empty = true;
             return null;
           }
+          staged = reply;
           live.latest = { ...live.latest, ...reply.ends };
           checkRatio(reply.counts, properties.maxFilterRatio, reply.rejects);
           task.txnStatus = 'PREPARED';
@@ -92,6 +94,10 @@ export class TaskAttempts {
     }
     task.txnStatus = 'COMMITTED';
     await outcome.visible;
+    if (staged !== undefined) {
+      const { loaded, filtered, unselected } = staged.counts;
+      live.freshness.note(staged.producedMs, loaded + filtered + unselected, clock.now());
+    }
     return { kind: 'visible' };
   }
 

@@ -1,6 +1,7 @@
 /** SHOW ROUTINE LOAD and SHOW ROUTINE LOAD TASK as rows of text (routine-load.md 5; documents.md Q5, Q6). */
 import type { FeKernel, TaskView } from '../../actors/fe/fe.types.ts';
 import type { JobFact, JobReason, ProgressValue } from '../../actors/fe/fe-facts.ts';
+import { FRESHNESS_WINDOW_S } from '../../actors/fe/freshness.ts';
 import { errorLogUrl } from '../../actors/fe/http-routes.ts';
 import { maskProperty } from '../../sources/kafka/kafka-properties.ts';
 import { printExpr, quoteIdent } from '../printer.ts';
@@ -120,8 +121,45 @@ function jobProperties(fact: JobFact): Record<string, string> {
   };
 }
 
-function statistic(fact: JobFact): Record<string, unknown> {
+/** Records between what is loaded and the end of the log, by partition. */
+function lagOf(
+  fact: JobFact,
+  latest: Readonly<Record<string, string>>,
+): ReadonlyMap<number, bigint> {
+  const lag = new Map<number, bigint>();
+  for (const partition of fact.partitions) {
+    const next = fact.progress[partition];
+    const end = latest[partition];
+    if (next === undefined || end === undefined || next.startsWith('OFFSET_')) continue;
+    const behind = BigInt(end) - BigInt(next);
+    // Next to next: a job that has everything shows 0 (lag.sane).
+    lag.set(partition, behind > 0n ? behind : 0n);
+  }
+  return lag;
+}
+
+/** Seconds since the newest loaded record was produced, 0 where everything is loaded; left out where no time is known. */
+function lagTimes(
+  fact: JobFact,
+  lag: ReadonlyMap<number, bigint>,
+  nowMs: number,
+): Record<string, number> {
+  const seconds: Record<string, number> = {};
+  for (const [partition, behind] of lag) {
+    const at = fact.timestamps[partition];
+    if (behind === 0n) seconds[partition] = 0;
+    else if (at !== undefined) seconds[partition] = Math.max(0, Math.round((nowMs - at) / 1000));
+  }
+  return seconds;
+}
+
+function statistic(
+  kernel: FeKernel,
+  fact: JobFact,
+  lag: ReadonlyMap<number, bigint>,
+): Record<string, unknown> {
   const s = fact.statistics;
+  const times = lagTimes(fact, lag, kernel.clock.now());
   const rate = (count: number) => Math.floor((count * 1000) / s.taskExecuteTimeMs);
   return {
     receivedBytes: s.receivedBytes,
@@ -134,11 +172,14 @@ function statistic(fact: JobFact): Record<string, unknown> {
     unselectedRows: s.unselectedRows,
     receivedBytesRate: rate(s.receivedBytes),
     taskExecuteTimeMs: s.taskExecuteTimeMs,
-    partitionLagTime: {},
+    partitionLagTime: times,
     emptyMessages: s.emptyMessages,
     coercedValues: s.coercedValues,
     windowErrorRows: fact.window.errors,
     windowTotalRows: fact.window.total,
+    lagRecords: Number([...lag.values()].reduce((sum, behind) => sum + behind, 0n)),
+    lagSeconds: Math.max(0, ...Object.values(times)),
+    produceToVisible: { windowSeconds: FRESHNESS_WINDOW_S, ...kernel.freshness(fact.jobId) },
   };
 }
 
@@ -150,15 +191,7 @@ export function jobRow(kernel: FeKernel, fact: JobFact, timezone: string): (stri
   const progress = Object.fromEntries(
     fact.partitions.map((one) => [one, shownProgress(fact.progress[one] ?? 'OFFSET_END')]),
   );
-  const lag: Record<string, string> = {};
-  for (const partition of fact.partitions) {
-    const next = fact.progress[partition];
-    const end = latest[partition];
-    if (next === undefined || end === undefined || next.startsWith('OFFSET_')) continue;
-    const behind = BigInt(end) - BigInt(next);
-    // Next to next: a job that has everything shows 0 (lag.sane).
-    lag[partition] = String(behind > 0n ? behind : 0n);
-  }
+  const lag = lagOf(fact, latest);
   const custom = Object.fromEntries(
     Object.entries(source.custom).map(([key, value]) => [key, maskProperty(key, value)]),
   );
@@ -181,7 +214,7 @@ export function jobRow(kernel: FeKernel, fact: JobFact, timezone: string): (stri
       brokerList: source.brokers.join(','),
     }),
     JSON.stringify(custom),
-    JSON.stringify(statistic(fact)),
+    JSON.stringify(statistic(kernel, fact, lag)),
     JSON.stringify(progress),
     JSON.stringify(
       Object.fromEntries(Object.entries(fact.timestamps).map(([key, ms]) => [key, String(ms)])),
@@ -191,7 +224,7 @@ export function jobRow(kernel: FeKernel, fact: JobFact, timezone: string): (stri
     urls.length === 0 ? '' : trackingSql(fact.jobId),
     fact.otherMsg,
     JSON.stringify(latest),
-    JSON.stringify(lag),
+    JSON.stringify(Object.fromEntries([...lag].map(([key, behind]) => [key, String(behind)]))),
   ];
 }
 
