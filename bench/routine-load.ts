@@ -1,78 +1,146 @@
-/** Kafka to table: rows a second, against kafkajs merely reading the same topic with its own consumer. */
-import { readFile } from 'node:fs/promises';
-import { startKafka } from '../scripts/services/kafka.ts';
-import { kafkaClient } from '../scripts/services/kafka-client.ts';
-import { openProducer } from '../test/kit/kafka-messages.ts';
-import { createTopic } from '../test/kit/kafka-topics.ts';
+/**
+ * Kafka to table: rows a second from CREATE ROUTINE LOAD until all are visible, beside kafkajs' consumer that merely reads the
+ * same topic, and a Python loader. Variants are measured beside the plain one, in the same round. Not measured: several
+ * jobs at a time, brokers on another machine.
+ */
+import { type KafkaHandle, startKafka } from '../scripts/services/kafka.ts';
 import { type Millrace, startMillrace } from '../test/kit/millrace.ts';
 import { waitFor } from '../test/kit/wait-for.ts';
+import type { Format } from './messages.ts';
+import { readBare } from './peers/kafkajs-read.ts';
+import { type PythonLoad, pythonLoad, pythonPeer } from './peers/python-loader.ts';
+import { peakRssMiB, type Usage, usageOf, usedSince } from './process-usage.ts';
+import type { BenchCodec } from './raw-producer.ts';
+import { median, quantile, round } from './report.ts';
+import { SqlConnection } from './sql.ts';
+import { fillTopic } from './topic.ts';
+import { type VariantName, variants } from './variants.ts';
 
 export interface RoutineLoadBench {
   readonly rows: number;
-  readonly format: 'json' | 'csv';
+  readonly format: Format;
   readonly rounds: number;
   readonly partitions: number;
   readonly be: number;
+  readonly compression: BenchCodec;
+  readonly variant: VariantName;
+  readonly python: boolean;
   readonly say: (text: string) => void;
 }
 
-export interface RoutineLoadFigures {
-  /** Medians over the rounds. */
+interface Run {
+  readonly topic: string;
+  readonly variant: VariantName;
+}
+
+interface Loaded {
   readonly rowsPerSecond: number;
-  readonly kafkajsMessagesPerSecond: number;
-  readonly ratio: number;
-  readonly rounds: readonly { readonly rowsPerSecond: number; readonly kafkajs: number }[];
-  readonly peakRssMiB: number;
+  readonly seconds: number;
+  readonly millrace: Usage;
+  readonly kafkaCpuSeconds: number;
+  readonly showMs: readonly number[];
+  readonly statistic: object;
 }
 
-const BATCH = 5_000;
-const DAY_MS = 86_400_000;
-
-/** About 100 bytes as JSON, 45 as CSV; five columns. */
-function message(format: 'json' | 'csv', id: number): string {
-  const day = new Date(Date.UTC(2024, 0, 1) + (id % 365) * DAY_MS).toISOString().slice(0, 10);
-  const price = ((id * 7919) % 100_000) / 100;
-  if (format === 'csv') return `${id},${day},customer ${id % 9973},${id % 211},${price}`;
-  return `{"id": ${id}, "day": "${day}", "name": "customer ${id % 9973}", "country": ${id % 211}, "price": ${price}}`;
-}
-
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
-
-export async function benchRoutineLoad(options: RoutineLoadBench): Promise<RoutineLoadFigures> {
-  const { rows, format, partitions, say } = options;
+export async function benchRoutineLoad(options: RoutineLoadBench): Promise<object> {
+  const { rows, format, partitions, compression, say } = options;
   const kafka = await startKafka({ say });
   let server: Millrace | undefined;
   try {
-    await createTopic(kafka.bootstrap, 'bench', partitions);
-    const producer = await openProducer(kafka.bootstrap);
-    for (let from = 0; from < rows; from += BATCH * partitions) {
-      const messages = [];
-      for (let id = from; id < Math.min(rows, from + BATCH * partitions); id++) {
-        messages.push({ partition: id % partitions, value: message(format, id) });
-      }
-      await producer.send('bench', messages);
-    }
-    await producer.close();
-    say(`${rows} messages are in Kafka`);
+    const python = options.python ? await pythonPeer(say) : null;
+    const isPlain = options.variant === 'plain' && compression === 'none';
+    const plain: Run = { topic: 'plain', variant: 'plain' };
+    const other: Run | null = isPlain ? null : { topic: 'other', variant: options.variant };
+    const fill = async ({ topic, variant }: Run, codec: BenchCodec) => {
+      const { value } = variants[variant];
+      const { bootstrap } = kafka;
+      const bytes = await fillTopic({
+        bootstrap,
+        topic,
+        partitions,
+        rows,
+        codec,
+        value: (id) => value(format, id),
+      });
+      say(`${rows} messages are in topic "${topic}", ${Math.round(bytes / rows)} bytes each`);
+      return bytes;
+    };
+    const bytes = {
+      plain: await fill(plain, 'none'),
+      other: other === null ? null : await fill(other, compression),
+    };
     server = await startMillrace({ be: options.be });
-    const { pid } = server;
     await server.query('CREATE DATABASE d');
-    const rounds: { rowsPerSecond: number; kafkajs: number }[] = [];
-    for (let round = 1; round <= options.rounds; round++) {
-      const kafkajs = rows / (await readBare(kafka.bootstrap, rows, round));
-      const rowsPerSecond = rows / (await load(server, kafka.bootstrap, options, round));
-      rounds.push({ rowsPerSecond: Math.round(rowsPerSecond), kafkajs: Math.round(kafkajs) });
-      say(`round ${round}: ${Math.round(rowsPerSecond)} rows/s, kafkajs ${Math.round(kafkajs)}`);
+    const rounds: {
+      kafkajs: number;
+      python: PythonLoad | null;
+      plain: Loaded;
+      other: Loaded | null;
+    }[] = [];
+    for (let i = 1; i <= options.rounds; i++) {
+      const kafkajs = rows / (await readBare(kafka.bootstrap, plain.topic, rows));
+      const of = { bootstrap: kafka.bootstrap, topic: plain.topic, partitions, rows, format };
+      const peer = python === null ? null : await pythonLoad(python, of);
+      if (peer !== null && (peer.rows !== rows || peer.distinct !== rows)) {
+        throw new Error(`the Python loader has other rows: ${JSON.stringify(peer)}`);
+      }
+      const loaded = await load(server, kafka, options, plain, i);
+      const beside = other === null ? null : await load(server, kafka, options, other, i);
+      rounds.push({ kafkajs, python: peer, plain: loaded, other: beside });
+      const rate = (value: number) => `${round(value / 1e6)} M/s`;
+      say(
+        `round ${i}: ${rate(loaded.rowsPerSecond)}` +
+          (beside === null
+            ? ''
+            : `, ${other?.variant} ${compression} ${rate(beside.rowsPerSecond)}`) +
+          `, kafkajs ${rate(kafkajs)}` +
+          (peer === null ? '' : `, Python ${rate(rows / peer.seconds)}`),
+      );
     }
-    const loaded = median(rounds.map((one) => one.rowsPerSecond));
-    const read = median(rounds.map((one) => one.kafkajs));
+    const rate = median(rounds.map((one) => one.plain.rowsPerSecond));
+    const kafkajs = median(rounds.map((one) => one.kafkajs));
+    const pythons = rounds.flatMap((one) =>
+      one.python === null ? [] : [rows / one.python.seconds],
+    );
+    const others = rounds.flatMap((one) => (one.other === null ? [] : [one.other.rowsPerSecond]));
+    const showMs = rounds.flatMap((one) => [...one.plain.showMs, ...(one.other?.showMs ?? [])]);
+    const last = rounds.at(-1);
     return {
-      rowsPerSecond: loaded,
-      kafkajsMessagesPerSecond: read,
-      ratio: Math.round((loaded / read) * 100) / 100,
-      rounds,
-      peakRssMiB: await peakRssMiB(pid),
+      medians: {
+        rowsPerSecond: Math.round(rate),
+        kafkajsMessagesPerSecond: Math.round(kafkajs),
+        ratioToKafkajs: round(rate / kafkajs),
+        ...(pythons.length === 0
+          ? {}
+          : {
+              pythonRowsPerSecond: Math.round(median(pythons)),
+              ratioToPython: round(rate / median(pythons)),
+            }),
+        ...(others.length === 0
+          ? {}
+          : {
+              variantRowsPerSecond: Math.round(median(others)),
+              shareOfPlain: round(median(others) / rate),
+            }),
+        showRoutineLoadMs: {
+          p50: round(quantile(showMs, 0.5), 1),
+          p99: round(quantile(showMs, 0.99), 1),
+        },
+        cpuSeconds: median(rounds.map((one) => one.plain.millrace.cpuSeconds)),
+      },
+      peakRssMiB: await peakRssMiB(server.pid),
+      bytesPerMessage: {
+        plain: Math.round(bytes.plain / rows),
+        ...(bytes.other === null ? {} : { variant: Math.round(bytes.other / rows) }),
+      },
+      breakdown:
+        (last?.other ?? last?.plain) === undefined ? null : shown(last?.other ?? last!.plain),
+      rounds: rounds.map((one) => ({
+        rowsPerSecond: Math.round(one.plain.rowsPerSecond),
+        ...(one.other === null ? {} : { variant: Math.round(one.other.rowsPerSecond) }),
+        kafkajs: Math.round(one.kafkajs),
+        python: one.python,
+      })),
     };
   } finally {
     await server?.stop();
@@ -80,67 +148,81 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<Routi
   }
 }
 
-/** Seconds that kafkajs' own consumer takes to hand over all messages. */
-async function readBare(bootstrap: string, rows: number, round: number): Promise<number> {
-  const consumer = kafkaClient(bootstrap).consumer({ groupId: `bench-${round}` });
-  await consumer.connect();
-  await consumer.subscribe({ topic: 'bench', fromBeginning: true });
-  let seen = 0;
-  let fromMs = 0;
-  const done = Promise.withResolvers<number>();
-  await consumer.run({
-    eachBatch: async ({ batch }) => {
-      if (seen === 0) fromMs = performance.now();
-      seen += batch.messages.length;
-      if (seen >= rows) done.resolve((performance.now() - fromMs) / 1_000);
-    },
-  });
-  const seconds = await done.promise;
-  await consumer.disconnect();
-  return seconds;
+function shown({ seconds, millrace, kafkaCpuSeconds, statistic }: Loaded): object {
+  return { seconds: round(seconds), ...millrace, kafkaCpuSeconds, statistic };
 }
 
-/** Seconds from CREATE ROUTINE LOAD until all rows are visible; then they are checked. */
+async function kafkaUsage(kafka: KafkaHandle): Promise<number> {
+  const pids = kafka.brokers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
+  const all = await Promise.all(pids.map((pid) => usageOf(pid)));
+  return all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
+}
+
+/** Until all rows are visible; then they are checked, and the job and the table removed. */
 async function load(
   server: Millrace,
-  bootstrap: string,
+  kafka: KafkaHandle,
   { rows, format }: RoutineLoadBench,
-  round: number,
-): Promise<number> {
-  const table = `d.t${round}`;
-  await server.query(
-    `CREATE TABLE ${table} (id BIGINT NOT NULL, day DATE, name VARCHAR(40), country INT, price DOUBLE) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)`,
+  { topic, variant: name }: Run,
+  i: number,
+): Promise<Loaded> {
+  const variant = variants[name];
+  const table = `d.${topic}_${i}`;
+  const job = `d.j_${topic}_${i}`;
+  const expected = variant.expected(rows);
+  const sql = await SqlConnection.open(server.port);
+  const show = await SqlConnection.open(server.port);
+  await sql.query(
+    `CREATE TABLE ${table} (${variant.columns}) ${variant.model} DISTRIBUTED BY HASH(id)`,
   );
-  const how =
-    format === 'csv'
-      ? 'COLUMNS TERMINATED BY ","'
-      : 'PROPERTIES ("format" = "json", "jsonpaths" = "[\\"$.id\\",\\"$.day\\",\\"$.name\\",\\"$.country\\",\\"$.price\\"]")';
+  const clauses = [...(format === 'csv' ? ['COLUMNS TERMINATED BY ","'] : []), variant.clauses];
+  const properties = [
+    variant.properties,
+    ...(format === 'csv'
+      ? []
+      : [
+          '"format" = "json"',
+          '"jsonpaths" = "[\\"$.id\\",\\"$.day\\",\\"$.name\\",\\"$.country\\",\\"$.price\\"]"',
+        ]),
+  ].filter((one) => one !== '');
+  const before = await usageOf(server.pid);
+  const kafkaBefore = await kafkaUsage(kafka);
   const fromMs = performance.now();
-  await server.query(
-    `CREATE ROUTINE LOAD d.j${round} ON t${round} ${how} FROM KAFKA ("kafka_broker_list" = "${bootstrap}", "kafka_topic" = "bench", "property.kafka_default_offsets" = "OFFSET_BEGINNING")`,
+  await sql.query(
+    `CREATE ROUTINE LOAD ${job} ON ${topic}_${i} ${clauses.filter((one) => one !== '').join(', ')} ${
+      properties.length === 0 ? '' : `PROPERTIES (${properties.join(', ')})`
+    } FROM KAFKA ("kafka_broker_list" = "${kafka.bootstrap}", "kafka_topic" = "${topic}", "property.kafka_default_offsets" = "OFFSET_BEGINNING")`,
   );
-  await waitFor(
-    async () => {
-      const [row] = await server.query(`SELECT count(*) AS n FROM ${table}`);
-      return Number(row?.n) >= rows;
-    },
-    { what: `${rows} rows`, timeoutMs: 600_000, intervalMs: 200 },
-  );
+  const showMs: number[] = [];
+  const isOver = async () => {
+    showMs.push(await show.ms(`SHOW ROUTINE LOAD FOR ${job}`));
+    return name === 'aggregate'
+      ? (await lagOf(show, job)) === 0
+      : (await sql.count(table)) >= Number(expected.n);
+  };
+  await waitFor(isOver, { what: `${rows} rows`, timeoutMs: 1_800_000, intervalMs: 50 });
   const seconds = (performance.now() - fromMs) / 1_000;
-  const [check] = await server.query(
-    `SELECT count(*) AS n, count(DISTINCT id) AS d, sum(id) AS s FROM ${table}`,
-  );
-  const sum = (BigInt(rows) * BigInt(rows - 1)) / 2n;
-  if (check?.n !== String(rows) || check.d !== String(rows) || check.s !== String(sum)) {
-    throw new Error(`the rows are not those of the log: ${JSON.stringify(check)}`);
+  const millrace = usedSince(before, await usageOf(server.pid));
+  const kafkaCpuSeconds = round((await kafkaUsage(kafka)) - kafkaBefore);
+  const [check] = await sql.query(`${variant.check} ${table}`);
+  if (JSON.stringify(check) !== JSON.stringify(expected)) {
+    throw new Error(`${JSON.stringify(check)} in place of ${JSON.stringify(expected)}`);
   }
-  await server.query(`STOP ROUTINE LOAD FOR d.j${round}`);
-  await server.query(`DROP TABLE ${table}`);
-  return seconds;
+  const [row] = await show.query(`SHOW ROUTINE LOAD FOR ${job}`);
+  const statistic = JSON.parse(row?.Statistic ?? '{}') as object;
+  await sql.query(`STOP ROUTINE LOAD FOR ${job}`);
+  await sql.query(`DROP TABLE ${table}`);
+  await sql.close();
+  await show.close();
+  return { rowsPerSecond: rows / seconds, seconds, millrace, kafkaCpuSeconds, showMs, statistic };
 }
 
-/** Of the whole process, workers and all; Linux only. */
-async function peakRssMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
-  return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024);
+/** Rows of an AGGREGATE table cannot be counted against the log: its position can. Null: not known yet. */
+async function lagOf(sql: SqlConnection, job: string): Promise<number | null> {
+  const [row] = await sql.query(`SHOW ROUTINE LOAD FOR ${job}`);
+  const { lagRecords, committedTaskNum } = JSON.parse(row?.Statistic ?? '{}') as Record<
+    string,
+    number
+  >;
+  return committedTaskNum === 0 ? null : (lagRecords ?? null);
 }

@@ -16,6 +16,7 @@ import type {
   KafkaConfig,
   KafkaPort,
   KafkaWatch,
+  TopicMetadata,
   WatchedEnd,
   WatchedPartition,
 } from '../../sources/kafka/kafka.types.ts';
@@ -173,8 +174,8 @@ export class ClusterWatch {
           const led = partitions.filter(({ leader }) => leader >= 0);
           this.#leaders.set(topic, new Map(led.map((one) => [one.partition, one.leader])));
         }
-        this.#compare(topic, errorCode, partitions.length);
       }
+      this.#compare(found);
       this.#recovered();
       return { left: this.#place() };
     } catch (error) {
@@ -204,10 +205,12 @@ export class ClusterWatch {
   }
 
   /** New partitions, or a topic that is gone: the jobs look for themselves. */
-  #compare(topic: string, errorCode: number, partitions: number): void {
-    for (const [jobId, job] of this.#jobs) {
-      if (job.topic !== topic) continue;
-      if (errorCode !== 0 || (job.known !== null && partitions > job.known)) this.#tell(jobId);
+  #compare(found: ReadonlyMap<string, TopicMetadata>): void {
+    for (const [jobId, { topic, known }] of this.#jobs) {
+      const metadata = found.get(topic);
+      if (metadata === undefined) continue;
+      const { errorCode, partitions } = metadata;
+      if (errorCode !== 0 || (known !== null && partitions.length > known)) this.#tell(jobId);
     }
   }
 

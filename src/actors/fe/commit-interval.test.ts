@@ -18,6 +18,7 @@ describe('restMs', () => {
   it.each([
     { name: 'from begin to begin', beginMs: 1_000, nowMs: 1_030, is: 70 },
     { name: 'a long transaction has had its rest', beginMs: 1_000, nowMs: 9_000, is: 0 },
+    { name: 'a clock that was set back', beginMs: 9_000, nowMs: 1_000, is: 100 },
     { name: 'never begun', beginMs: null, nowMs: 5, is: 100 },
   ])('$name', ({ beginMs, nowMs, is }) => expect(restMs(100, beginMs, nowMs)).toBe(is));
 });

@@ -14,5 +14,7 @@ export function commitIntervalMs(minMs: number, rowsets: number, intervalMsMax: 
 
 /** What is left of it once the transaction that began at `beginMs` has ended. */
 export function restMs(intervalMs: number, beginMs: number | null, nowMs: number): number {
-  return beginMs === null ? intervalMs : Math.max(0, intervalMs - (nowMs - beginMs));
+  // A clock that was set back makes no rest longer than that.
+  const passedMs = beginMs === null ? 0 : Math.max(0, nowMs - beginMs);
+  return Math.max(0, intervalMs - passedMs);
 }

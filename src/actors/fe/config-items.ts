@@ -63,7 +63,7 @@ export const CONFIG_ITEMS: readonly ConfigItem[] = [
   },
   {
     name: 'routine_load_poll_interval_ms',
-    value: '30000',
+    value: '60000',
     min: 10,
     max: 600_000,
     comment: 'how often an idle job looks by itself; its watcher wakes it before (ours)',

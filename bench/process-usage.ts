@@ -1,0 +1,48 @@
+/** CPU and memory of a process and its threads, from /proc; Linux only. */
+import { readdir, readFile } from 'node:fs/promises';
+
+export interface Usage {
+  readonly cpuSeconds: number;
+  /** CPU seconds by the threads' names: the FE is the main thread, each BE has one, an engine's are DuckDB's own. */
+  readonly threads: Readonly<Record<string, number>>;
+}
+
+const TICKS_A_SECOND = 100;
+
+/** `pid (name) state …`: user and system time are the 14th and 15th field. */
+function readStat(text: string): { name: string; seconds: number } {
+  const end = text.lastIndexOf(')');
+  const fields = text.slice(end + 2).split(' ');
+  const seconds = (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
+  return { name: text.slice(text.indexOf('(') + 1, end), seconds };
+}
+
+export async function usageOf(pid: number): Promise<Usage> {
+  const { seconds: cpuSeconds } = readStat(await readFile(`/proc/${pid}/stat`, 'utf8'));
+  const threads: Record<string, number> = {};
+  for (const id of await readdir(`/proc/${pid}/task`)) {
+    const text = await readFile(`/proc/${pid}/task/${id}/stat`, 'utf8').catch(() => null);
+    if (text === null) continue;
+    const { name, seconds } = readStat(text);
+    threads[name] = (threads[name] ?? 0) + seconds;
+  }
+  return { cpuSeconds, threads };
+}
+
+export function usedSince(before: Usage, after: Usage): Usage {
+  const threads = Object.fromEntries(
+    Object.entries(after.threads)
+      .map(([name, seconds]): [string, number] => [name, seconds - (before.threads[name] ?? 0)])
+      .filter(([, seconds]) => seconds >= 0.05)
+      .sort((a, b) => b[1] - a[1])
+      .map(([name, seconds]) => [name, Math.round(seconds * 100) / 100]),
+  );
+  const cpuSeconds = Math.round((after.cpuSeconds - before.cpuSeconds) * 100) / 100;
+  return { cpuSeconds, threads };
+}
+
+/** Of the whole process, workers and all, since its start or the last `forgetPeak`. */
+export async function peakRssMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Math.round(Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024);
+}
