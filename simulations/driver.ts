@@ -177,11 +177,13 @@ export class Driver {
       fe.fe !== undefined && fe.fe.backends().filter(({ alive }) => alive).length === options.bes;
     await this.#until(isUp, 60_000, 'a cluster');
     const columns = '(id VARCHAR(40) NOT NULL, v BIGINT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id)';
+    const sums =
+      '(id VARCHAR(40) NOT NULL, v BIGINT SUM) AGGREGATE KEY(id) DISTRIBUTED BY HASH(id)';
     for (const sql of [
       `ADMIN SET FRONTEND CONFIG ("heartbeat_interval_ms" = "${options.heartbeatMs}")`,
       `ADMIN SET FRONTEND CONFIG ("routine_load_poll_interval_ms" = "${options.pollMs}")`,
       'CREATE DATABASE d',
-      `CREATE TABLE d.t ${columns} BUCKETS ${options.buckets}`,
+      `CREATE TABLE d.t ${options.aggregate ? sums : columns} BUCKETS ${options.buckets}`,
       `CREATE TABLE d.u ${columns} BUCKETS 2`,
       `CREATE ROUTINE LOAD d.j ON t COLUMNS TERMINATED BY "," PROPERTIES ("desired_concurrent_number" = "${options.desired}", "max_error_number" = "1000000", "task_consume_second" = "${options.consumeS}", "task_timeout_second" = "${options.timeoutS}") FROM KAFKA ("kafka_broker_list" = "b:1", "kafka_topic" = "t", "property.kafka_default_offsets" = "OFFSET_BEGINNING")`,
     ]) {

@@ -16,7 +16,7 @@ export class Faults {
   readonly #random: SeededRandom;
   readonly #plan: Fault[];
   #fromStep = 0;
-  #isOver = false;
+  #isOn = false;
   /** Older copies of directories, for `disk.backup`. */
   readonly #backups = new Map<string, DiskImage>();
 
@@ -29,6 +29,7 @@ export class Faults {
   start(): void {
     const { world, options } = this.#harness;
     const { drop, duplicate, reorder, stale, delayMsMax, syncMsMax, writeError, silence } = options;
+    this.#isOn = true;
     this.#fromStep = world.clock.steps;
     world.network.faults = { drop, duplicate, reorder, stale, delayMsMax };
     world.kafka.faults = { silence, answerMsMax: delayMsMax };
@@ -37,7 +38,7 @@ export class Faults {
 
   /** Before each step. */
   due(): void {
-    if (this.#isOver) return;
+    if (!this.#isOn) return;
     const step = this.#harness.world.clock.steps - this.#fromStep;
     for (let next = this.#plan[0]; next !== undefined && next.step <= step; next = this.#plan[0]) {
       this.#plan.shift();
@@ -47,7 +48,7 @@ export class Faults {
 
   heal(): void {
     const { world } = this.#harness;
-    this.#isOver = true;
+    this.#isOn = false;
     world.trace.add('driver', 'heal');
     world.network.faults = { drop: 0, duplicate: 0, reorder: 0, stale: 0, delayMsMax: 2 };
     world.network.heal();

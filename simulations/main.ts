@@ -7,9 +7,17 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { commandOf, crashPointCases, type Job, type Report, runJob, runOptions } from './jobs.ts';
+import {
+  commandOf,
+  coreNow,
+  crashPointCases,
+  type Job,
+  type Report,
+  runJob,
+  runOptions,
+} from './jobs.ts';
 import { MUTANTS } from './mutants/mutants.ts';
-import type { Profile } from './options.ts';
+import { FAULT_NAMES, type Profile } from './options.ts';
 import { inProcesses } from './processes.ts';
 import { runSeed } from './run.ts';
 import { SCENARIOS } from './scenarios/scenarios.ts';
@@ -17,6 +25,10 @@ import { nameOf, shrink } from './shrink.ts';
 
 const MUTANT_SEEDS = 200;
 const SHRINK_RUNS = 120;
+/** From so many runs on, every kind of fault must have come. */
+const LONG_RUN = 500;
+/** Of so many seeds one runs twice: a seed has one history. */
+const TWICE = 50;
 
 const { values } = parseArgs({
   options: {
@@ -35,7 +47,6 @@ const { values } = parseArgs({
   },
 });
 const say = (text: string) => process.stdout.write(`${text}\n`);
-const wallNow = performance.now.bind(performance);
 const processes = Math.max(1, Number(values.processes));
 
 function profileOf(text: string): Profile {
@@ -49,7 +60,7 @@ async function shrunk(job: Job, result: Report): Promise<void> {
   const own = runOptions(job);
   const { rates, faults, runs } = await shrink(
     { ...result, reached: new Map() },
-    (options) => runSeed(job.seed, wallNow, { ...own, options: { ...own.options, ...options } }),
+    (options) => runSeed(job.seed, coreNow, { ...own, options: { ...own.options, ...options } }),
     SHRINK_RUNS,
   );
   const needed = faults.map(
@@ -76,7 +87,7 @@ async function tell(job: Job, result: Report): Promise<void> {
   await shrunk(job, result);
 }
 
-function summary(results: readonly Report[], failed: number): void {
+function summary(results: readonly Report[], failed: number): ReadonlyMap<string, number> {
   const reached = new Map<string, number>();
   for (const result of results) {
     for (const [name, times] of Object.entries(result.reached)) {
@@ -84,24 +95,40 @@ function summary(results: readonly Report[], failed: number): void {
     }
   }
   const commits = results.map((one) => one.commits).sort((a, b) => a - b);
-  const wallMs = results.reduce((sum, one) => sum + one.wallMs, 0);
+  const coreMs = results.reduce((sum, one) => sum + one.coreMs, 0);
   const virtualMs = results.reduce((sum, one) => sum + one.virtualMs, 0);
   const steps = results.reduce((most, one) => Math.max(most, one.steps), 0);
   const names = [...reached].sort(([a], [b]) => (a < b ? -1 : 1));
   say(`reached: ${names.map(([name, times]) => `${name} ${times}`).join(', ')}`);
   say(
-    `${results.length} runs, ${failed} failed; commits a run: median ${commits[commits.length >> 1]}; at most ${steps} steps; virtual seconds per second of a core: ${(virtualMs / wallMs).toFixed(0)}`,
+    `${results.length} runs, ${failed} failed; commits a run: median ${commits[commits.length >> 1]}; at most ${steps} steps; virtual seconds per second of a core: ${(virtualMs / coreMs).toFixed(0)}`,
   );
+  return reached;
 }
 
 async function runAll(jobs: readonly Job[]): Promise<number> {
   const results: Report[] = [];
   const failures: (readonly [Job, Report])[] = [];
   let given = 0;
+  const twice = jobs.filter((_, i) => jobs.length >= TWICE && i % TWICE === 0);
+  const all = [...jobs, ...twice];
+  const traces = new Map<string, string>();
   await inProcesses(
-    Math.min(processes, jobs.length),
-    () => jobs[given++],
+    Math.min(processes, all.length),
+    () => all[given++],
     (job, result) => {
+      const name = commandOf(job);
+      const before = traces.get(name);
+      traces.set(name, result.digest);
+      if (before !== undefined) {
+        if (before === result.digest) return;
+        const message = `${name}: trace ${before}, and ${result.digest} the second time`;
+        failures.push([
+          job,
+          { ...result, failure: { invariant: 'trace.equal', message, atMs: 0 } },
+        ]);
+        return;
+      }
       results.push({ ...result, events: result.failure === null ? [] : result.events });
       if (result.failure !== null) {
         failures.push([job, result]);
@@ -111,12 +138,18 @@ async function runAll(jobs: readonly Job[]): Promise<number> {
     },
   );
   for (const [job, result] of failures.slice(0, 5)) await tell(job, result);
-  summary(results, failures.length);
-  return failures.length;
+  const reached = summary(results, failures.length);
+  const never = FAULT_NAMES.filter((name) => !reached.has(name));
+  // Faults that no seed of many came to say nothing about what they would do.
+  if (jobs.length < LONG_RUN || jobs[0]?.crashPoint !== undefined || never.length === 0) {
+    return failures.length;
+  }
+  say(`never reached: ${never.join(', ')}`);
+  return failures.length + 1;
 }
 
 async function runOne(job: Job): Promise<number> {
-  const result = await runJob({ ...job, keep: values.trace === undefined ? 200 : 1e6 }, wallNow);
+  const result = await runJob({ ...job, keep: values.trace === undefined ? 200 : 1e6 }, coreNow);
   say(`options ${JSON.stringify(result.options)}`);
   await tell(job, result);
   summary([result], result.failure === null ? 0 : 1);

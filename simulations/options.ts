@@ -24,6 +24,8 @@ export interface SwarmOptions {
   readonly bes: number;
   readonly partitions: number;
   readonly buckets: number;
+  /** The loaded table sums by key: a row that is loaded twice is there once, with twice its value. */
+  readonly aggregate: boolean;
   readonly desired: number;
   /** Batches that are produced in the first phase, one after the other. */
   readonly batches: number;
@@ -131,16 +133,20 @@ function schedule(random: SeededRandom, kinds: readonly FaultKind[]): Fault[] {
 
 const clamp = (value: number, from: number, to: number) => Math.min(to, Math.max(from, value));
 
+/** What a long run must have come to. */
+export const FAULT_NAMES: readonly string[] = KINDS.map(({ kind }) => kind);
+
 export function swarm(random: SeededRandom, profile: Profile): SwarmOptions {
   const sometimes = (make: () => number) => (random.chance(0.5) ? make() : 0);
-  const produceMs = random.pick([100, 400, 2_000, 6_000, 12_000]);
+  const produceMs = random.pick([200, 1_000, 4_000, 10_000, 15_000]);
   return {
     profile,
     bes: random.whole(1, 3),
     partitions: random.whole(1, 4),
     buckets: random.whole(1, 4),
+    aggregate: random.chance(0.3),
     desired: random.whole(1, 3),
-    batches: random.whole(40, 90),
+    batches: random.whole(30, 65),
     produceMs,
     heartbeatMs: clamp(produceMs, 250, 5_000),
     pollMs: clamp(produceMs, 200, 5_000),
@@ -187,4 +193,5 @@ export const CALM: Partial<SwarmOptions> = {
   fileBytesMin: 300,
   rowsetsMax: 3,
   coveredMs: 3_000,
+  aggregate: false,
 };

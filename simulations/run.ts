@@ -30,7 +30,7 @@ export interface SeedResult {
   readonly steps: number;
   readonly commits: number;
   readonly virtualMs: number;
-  readonly wallMs: number;
+  readonly coreMs: number;
   readonly reached: ReadonlyMap<string, number>;
 }
 
@@ -44,10 +44,10 @@ export interface RunOptions extends DriverHooks {
 
 const START_MS = 1_700_000_000_000;
 
-/** `wallNow`: for the report alone. */
+/** `coreNow`: milliseconds of this process's core, for the report alone. */
 export async function runSeed(
   seed: string,
-  wallNow: () => number,
+  coreNow: () => number,
   run: RunOptions = {},
 ): Promise<SeedResult> {
   const random = seededRandom(seed);
@@ -110,7 +110,7 @@ export async function runSeed(
   };
   const faults = new Faults(harness, random.fork('faults.run'));
   const driver = new Driver(harness, faults, workload, run);
-  const from = wallNow();
+  const from = coreNow();
   let failure: SeedResult['failure'] = null;
   let undo: (() => void) | undefined;
   const release = guardGlobals((what) => {
@@ -137,7 +137,7 @@ export async function runSeed(
     steps: clock.steps,
     commits: checkers.commits,
     virtualMs: clock.now() - START_MS - clock.idleMs,
-    wallMs: wallNow() - from,
+    coreMs: coreNow() - from,
     reached: trace.reached,
   };
 }

@@ -119,7 +119,9 @@ export class Workload {
     this.#world.trace.reach(`snapshot ${table}`);
     this.#events += 1;
     const seenAt = this.#events;
-    this.#checkers.snapshot({ table, ids: rows.map(([id]) => id ?? ''), sentAt, seenAt });
+    const ids = rows.map(([id]) => id ?? '');
+    const values = rows.map(([, value]) => value ?? null);
+    this.#checkers.snapshot({ table, ids, values, sentAt, seenAt });
   }
 
   /** Under a label, and again under it until its outcome is known (`unknown.settles`). */

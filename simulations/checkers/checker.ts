@@ -39,6 +39,8 @@ export interface Snapshot {
   readonly seenAt: number;
   readonly table: 'loaded' | 'inserted';
   readonly ids: readonly string[];
+  /** The value beside each id. */
+  readonly values: readonly (string | null)[];
 }
 
 /** How an INSERT under a label ended for its client. */

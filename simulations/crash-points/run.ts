@@ -82,7 +82,7 @@ export interface CrashPointResult extends SeedResult {
 
 export async function runCrashPoint(
   one: CrashPointCase,
-  wallNow: () => number,
+  coreNow: () => number,
   more: Pick<RunOptions, 'mutant'> = {},
 ): Promise<CrashPointResult> {
   const { point } = one;
@@ -118,7 +118,7 @@ export async function runCrashPoint(
     });
   };
   const seed = `${point.name}/${one.action}/${one.victim}`;
-  const result = await runSeed(seed, wallNow, {
+  const result = await runSeed(seed, coreNow, {
     ...more,
     options: OPTIONS,
     scenario,

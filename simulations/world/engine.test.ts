@@ -67,11 +67,23 @@ interface Generated {
 function generate(random: SeededRandom): Generated {
   const chosen = Array.from({ length: random.whole(1, 6) }, () => random.pick(VALUES));
   const types = chosen.map(([type]) => type);
-  const schema = schemaOf(types.map((type, i) => ({ name: `c${i}`, type })));
+  const isSum = random.chance(0.4);
+  if (isSum) types.push({ name: 'BIGINT' });
+  const schema = schemaOf(
+    types.map((type, i) =>
+      isSum && i === chosen.length
+        ? { name: `c${i}`, type, agg: 'SUM' as const }
+        : { name: `c${i}`, type, isKey: isSum },
+    ),
+    isSum ? 'AGGREGATE' : 'DUPLICATE',
+  );
   const parts = Array.from({ length: random.whole(1, 5) }, () => {
     const count = random.pick([1, 2, 20, 300]);
     const rows = Array.from({ length: count }, () =>
-      chosen.map(([, values]) => (random.chance(0.2) ? null : random.pick(values))),
+      types.map((_, i) => {
+        if (random.chance(0.2)) return null;
+        return chosen[i] === undefined ? String(random.whole(-9, 9)) : random.pick(chosen[i][1]);
+      }),
     );
     return { rows, tablets: rows.map(() => random.whole(1, 4)) };
   });

@@ -1,6 +1,7 @@
 /**
- * The engine's stand-in (PROTOCOL.md E1): DUPLICATE KEY tables, no expressions, `SELECT *`. It computes in the step in
- * which it is asked and refuses the rest. The way of rows without expressions is the production code's own.
+ * The engine's stand-in (PROTOCOL.md E1): DUPLICATE KEY tables, AGGREGATE KEY tables whose values are sums of BIGINT, no
+ * expressions, `SELECT *`. It computes in the step in which it is asked and refuses the rest. The way of rows without
+ * expressions is the production code's own.
  */
 
 import type { ColumnBatch, I64Column } from '../../src/base/column-batch.ts';
@@ -17,6 +18,7 @@ import type { Statements } from '../../src/engine/statements.ts';
 import { Transformer } from '../../src/engine/transform.ts';
 import { concatBatches, emptyBatch, takeRows } from '../../src/formats/column-builder.ts';
 import { decodeBatch, encodeBatch } from '../../src/formats/column-codec.ts';
+import { valueText } from '../../src/formats/value-text.ts';
 import type { Disk } from './disk.ts';
 
 function unsupported(what: string): LoadError {
@@ -24,6 +26,63 @@ function unsupported(what: string): LoadError {
 }
 
 const i64 = (values: BigInt64Array): I64Column => ({ kind: 'i64', values, valid: null });
+
+interface Rows {
+  readonly batch: ColumnBatch;
+  readonly tablets: readonly number[];
+  readonly versions: readonly number[];
+}
+
+/** One row a tablet and key; its version is the newest of what went into it. */
+function summed({ columns }: TableSchema, { batch, tablets, versions }: Rows): Rows {
+  const groups = new Map<string, { first: number; version: number; sums: (bigint | null)[] }>();
+  const values = columns.flatMap((column, i) => (column.isKey ? [] : [i]));
+  for (const i of values) {
+    const isSum = columns[i]?.agg === 'SUM' && columns[i]?.type.name === 'BIGINT';
+    if (!isSum) throw unsupported(`${columns[i]?.agg} of ${columns[i]?.type.name}`);
+  }
+  const at = (i: number, row: number): bigint | null => {
+    const column = batch.columns[i] as I64Column;
+    return column.valid !== null && column.valid[row] === 0 ? null : (column.values[row] ?? null);
+  };
+  for (let row = 0; row < batch.rows; row++) {
+    const key = columns.map(({ isKey, type }, i) =>
+      isKey ? valueText(batch.columns[i] as never, row, type) : null,
+    );
+    const name = JSON.stringify([tablets[row], key]);
+    const version = versions[row] as number;
+    const group = groups.get(name);
+    if (group === undefined) {
+      groups.set(name, { first: row, version, sums: values.map((i) => at(i, row)) });
+      continue;
+    }
+    group.version = Math.max(group.version, version);
+    group.sums = group.sums.map((sum, n) => {
+      const more = at(values[n] as number, row);
+      return sum === null ? more : more === null ? sum : BigInt.asIntN(64, sum + more);
+    });
+  }
+  const all = [...groups.values()];
+  const kept = takeRows(
+    batch,
+    Uint32Array.from(all, ({ first }) => first),
+  );
+  const summedColumns = kept.columns.map((column, i) => {
+    const n = values.indexOf(i);
+    if (n < 0) return column;
+    const sums = all.map((group) => group.sums[n] ?? null);
+    return {
+      kind: 'i64' as const,
+      values: BigInt64Array.from(sums, (sum) => sum ?? 0n),
+      valid: sums.includes(null) ? Uint8Array.from(sums, (sum) => (sum === null ? 0 : 1)) : null,
+    };
+  });
+  return {
+    batch: { rows: all.length, columns: summedColumns },
+    tablets: all.map(({ first }) => tablets[first] as number),
+    versions: all.map(({ version }) => version),
+  };
+}
 
 /** What mutants change of it. */
 export interface EngineHooks {
@@ -106,6 +165,17 @@ export function standInEngine(
     return { batch: takeRows(plain, Uint32Array.from(rows)), tablets, versions };
   };
 
+  const rowsOf = (schema: TableSchema, parts: readonly PartInput[]): Rows => {
+    const types = schema.columns.map(({ type }) => type);
+    const pieces = parts.map((part) => read(schema, part));
+    const batch =
+      pieces.length === 0 ? emptyBatch(types) : concatBatches(pieces.map((piece) => piece.batch));
+    const tablets = pieces.flatMap((piece) => piece.tablets);
+    const versions = pieces.flatMap((piece) => piece.versions);
+    const rows = { batch, tablets, versions };
+    return schema.model === 'AGGREGATE' ? summed(schema, rows) : rows;
+  };
+
   return {
     transform: (plan, input, signal) => transformer.transform(plan, input, signal),
     openPart(spec): PartWriter {
@@ -136,12 +206,8 @@ export function standInEngine(
       };
     },
     async merge(spec, parts) {
-      if (spec.schema.model !== 'DUPLICATE') throw unsupported(spec.schema.model);
-      const pieces = parts.map((part) => read(spec.schema, part));
-      const tablets = pieces.flatMap((piece) => piece.tablets);
-      const versions = pieces.flatMap((piece) => piece.versions);
-      const rows = concatBatches(pieces.map(({ batch }) => batch));
-      return build(spec, withHidden(rows, tablets, versions), tablets);
+      const { batch, tablets, versions } = rowsOf(spec.schema, parts);
+      return build(spec, withHidden(batch, tablets, versions), tablets);
     },
     async query(plan, tables) {
       const { body } = plan.select;
@@ -150,9 +216,7 @@ export function standInEngine(
         throw unsupported('this query');
       }
       const { schema, parts } = table;
-      const types = schema.columns.map(({ type }) => type);
-      const pieces = parts.map((part) => read(schema, part).batch);
-      const all = pieces.length === 0 ? emptyBatch(types) : concatBatches(pieces);
+      const { batch: all } = rowsOf(schema, parts);
       async function* batches() {
         yield all;
       }
