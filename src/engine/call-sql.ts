@@ -84,11 +84,11 @@ function special(
     case 'from_unixtime': {
       const seconds = as(0, 'int');
       const format = call.args[1] ?? { kind: 'string', value: '%Y-%m-%d %H:%i:%s' };
-      const made = dateTextSql(localSql(seconds, context.timezone), format, true);
-      return {
-        sql: `CASE WHEN ${seconds} BETWEEN 0 AND ${UNIX_MAX} THEN ${made} END`,
-        cat: 'text',
-      };
+      const moment = localSql(seconds, context.timezone);
+      const known = (sql: string) =>
+        `CASE WHEN ${seconds} BETWEEN 0 AND ${UNIX_MAX} THEN ${sql} END`;
+      const made: Typed = { sql: known(dateTextSql(moment, format, true)), cat: 'text' };
+      return call.args.length > 1 ? made : { ...made, moment: known(moment) };
     }
     case 'unix_timestamp': {
       if (a === undefined)

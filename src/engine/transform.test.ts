@@ -106,6 +106,18 @@ describe('columns', () => {
       out: '15',
     },
     { name: 'by CAST: 1.9 is no INT', expr: "concat(f, '.9')", type: INT, in: '1', out: null },
+    ...[
+      { text: '1196440219', type: 'DATETIME', out: '2007-12-01 00:30:19' },
+      { text: '1196440219', type: 'DATE', out: '2007-12-01' },
+      { text: ' 1196440219 ', type: 'DATE', out: '2007-12-01' },
+      { text: '-1', type: 'DATETIME', out: null },
+      { text: '253402243200', type: 'DATETIME', out: null },
+      { text: '1.5', type: 'DATETIME', out: null },
+      { text: 'x', type: 'DATE', out: null },
+    ].map(({ text, type, out }) => {
+      const name = `a moment of "${text}" as ${type}, by no parser of texts`;
+      return { name, expr: 'from_unixtime(f)', type: { name: type } as SqlType, in: text, out };
+    }),
     {
       name: 'a date from digits',
       expr: "concat('2024', f)",

@@ -13,6 +13,7 @@ import { castSql, categoryOf } from './cast-sql.ts';
 import { formOf, type NamedColumn } from './duckdb-types.ts';
 import type { ColumnSource, TransformOutput, TransformPlan } from './engine.types.ts';
 import { conditionSql, typedSql } from './expr-sql.ts';
+import { fieldCasts } from './field-casts.ts';
 import { localText } from './local-time.ts';
 import { checkReader, type Read } from './reader-check.ts';
 import { readColumns } from './result-read.ts';
@@ -206,7 +207,12 @@ function questionOf(
     const { type } = schema.columns[i]!;
     const made = typedSql(source.expr, { context, column: field });
     // One row must not stop a job: what fails for it is NULL, as a cast is.
-    items.push(`${trySql(source.expr, castSql(made.sql, type, made.cat))} AS c${i}`);
+    const isMoment =
+      made.moment !== undefined && (type.name === 'DATE' || type.name === 'DATETIME');
+    const value = isMoment
+      ? castSql(made.moment!, type, 'datetime')
+      : castSql(made.sql, type, made.cat);
+    items.push(`${trySql(source.expr, value)} AS c${i}`);
     names.push(`c${i}`);
     outputs.push(type);
   });
@@ -227,10 +233,22 @@ function questionOf(
     const values = new Int8Array(input.rows);
     wanted.set('one', { type: { name: 'TINYINT' }, column: { kind: 'i8', valid: null, values } });
   }
+  // What is asked of a text for every row is cheaper here, for all rows at once, than row by row out of the statement.
+  const cast = (column: string, type: SqlType): string | undefined => {
+    const name = `${column}_${type.name.toLowerCase()}`;
+    const from = wanted.get(column)?.column;
+    if (from?.kind !== 'bytes') return undefined;
+    if (!wanted.has(name)) {
+      wanted.set(name, { type, column: castTextColumn(from, input.rows, type, 'cast') });
+    }
+    return name;
+  };
+  const made = items.map((item) => fieldCasts(item, cast));
+  const chosen = keep === undefined ? undefined : fieldCasts(keep, cast);
   const sql = (rows: string): string => {
-    if (keep === undefined) return `SELECT ${items.join(', ')} FROM ${rows}`;
-    const inner = ['*', ...items].join(', ');
-    const outer = [...names, `coalesce(${keep}, FALSE)`].join(', ');
+    if (chosen === undefined) return `SELECT ${made.join(', ')} FROM ${rows}`;
+    const inner = ['*', ...made].join(', ');
+    const outer = [...names, `coalesce(${chosen}, FALSE)`].join(', ');
     return `SELECT ${outer} FROM (SELECT ${inner} FROM ${rows})`;
   };
   return {

@@ -7,6 +7,8 @@ import type { EvalContext } from './engine.types.ts';
 export interface Typed {
   readonly sql: string;
   readonly cat: Category;
+  /** Of a text that shows a moment to the second: the moment, which needs no parser to become DATE or DATETIME. */
+  readonly moment?: string;
 }
 
 export interface TranslateOptions {

@@ -12,7 +12,7 @@ import { type Moment, putDate, putDatetime } from './date-bytes.ts';
 import { parseDecimal } from './decimal.ts';
 import { type Span, smallInteger, trim, wholeNumber } from './integer.ts';
 import { normalJson } from './json-text.ts';
-import { putDouble } from './number-bytes.ts';
+import { putDouble, putInt32, putInt64 } from './number-bytes.ts';
 
 export type CastMode = 'reader' | 'cast';
 /** False: the text does not convert, and nothing was appended. */
@@ -204,6 +204,14 @@ export function textAppender(
   }
 }
 
+/** Of the forms that machines write: where it stopped, −1 for nothing. */
+type UsualReader = (column: ColumnBuilder, bytes: Uint8Array, from: number, end: number) => number;
+const USUAL: Readonly<Partial<Record<SqlType['name'], UsualReader>>> = {
+  INT: putInt32,
+  BIGINT: putInt64,
+  DOUBLE: putDouble,
+};
+
 /** A whole column of texts; what does not convert is NULL. */
 export function castTextColumn(
   column: BytesColumn,
@@ -213,10 +221,21 @@ export function castTextColumn(
 ): Column {
   const builder = createBuilder(type, rows);
   const append = textAppender(type, false, mode);
+  const usual = USUAL[type.name];
   const { offsets, data, valid } = column;
   for (let row = 0; row < rows; row++) {
-    const known = valid === null || valid[row] !== 0;
-    if (!known || !append(builder, data, offsets[row]!, offsets[row + 1]!)) builder.appendNull();
+    const start = offsets[row]!;
+    const end = offsets[row + 1]!;
+    if (valid !== null && valid[row] === 0) {
+      builder.appendNull();
+      continue;
+    }
+    if (usual !== undefined) {
+      const stop = usual(builder, data, start, end);
+      if (stop === end) continue;
+      if (stop >= 0) builder.truncate(row);
+    }
+    if (!append(builder, data, start, end)) builder.appendNull();
   }
   return builder.finish();
 }
