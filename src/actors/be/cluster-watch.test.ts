@@ -229,6 +229,17 @@ describe('a cluster watch', () => {
     expect(heard).toEqual([{ jobId: 2, ends: { 0: '11' }, look: false }]);
   });
 
+  it('a leader that moved away from a broker that says nothing is followed all the same', async () => {
+    watch.set([job(2, 'b', { 0: '10' }, 1)]);
+    await clock.pass(1_000);
+    // The request that waits there is never answered.
+    brokers.leaders.set('b', [2]);
+    await clock.pass(11_000);
+    brokers.grow('b0', 11n);
+    await clock.pass(10);
+    expect(heard).toContainEqual({ jobId: 2, ends: { 0: '11' }, look: false });
+  });
+
   it('W3: a broker that is gone is asked again, and its jobs told to look, then and when it is back', async () => {
     brokers.dead.add(1);
     watch.set([job(2, 'b', { 0: '10' }, 1)]);

@@ -189,13 +189,14 @@ export class ClusterWatch {
     }
   }
 
-  /** Gives what has no leader to the watcher of its leader. */
+  /** Gives what has no leader, or another one than before, to the watcher of its leader: a broker may be silent for long. */
   #place(): number {
     const touched = new Set<number>();
     let left = 0;
     for (const entry of this.#entries()) {
-      if (entry.broker !== null) continue;
-      entry.broker = this.#leaderOf(entry.topic, entry.partition);
+      const leader = this.#leaderOf(entry.topic, entry.partition);
+      if (entry.broker !== null && (leader === null || leader === entry.broker)) continue;
+      entry.broker = leader;
       entry.isLong = false;
       if (entry.broker === null) left += 1;
       else touched.add(entry.broker);

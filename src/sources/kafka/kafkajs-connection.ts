@@ -31,6 +31,14 @@ interface KafkajsConnection {
 }
 
 interface KafkajsQueue {
+  readonly requestTimeout: number;
+  readonly inflight: ReadonlyMap<
+    number,
+    { readonly sentAt: number; readonly requestTimeout: number; timeoutRequest(): void }
+  >;
+  requestTimeoutIntervalId: NodeJS.Timeout | undefined;
+  destroy(): void;
+  scheduleRequestTimeoutCheck(): void;
   pending: unknown[];
   throttledUntil: number;
   throttleCheckTimeoutId: NodeJS.Timeout | null;
@@ -74,6 +82,9 @@ const silentLogger = {
   namespace: () => silentLogger,
 };
 
+/** A request that is not answered is given up within so long after its time. */
+const TIMEOUT_CHECK_MS = 1_000;
+
 class FramedConnection extends Connection {
   readonly #answerBytesMax: number;
   readonly #buffers: AnswerBuffers;
@@ -86,8 +97,21 @@ class FramedConnection extends Connection {
     super(options);
     this.#answerBytesMax = answerBytesMax;
     this.#buffers = buffers;
-    // kafkajs sets a timer of −1 ms after every answer (Node warns of it); one is needed only while requests wait.
+    // kafkajs looks at its requests' times ten times a second on every connection, also where nothing waits.
     const queue = this.requestQueue;
+    queue.scheduleRequestTimeoutCheck = () => {
+      queue.destroy();
+      queue.requestTimeoutIntervalId = setInterval(
+        () => {
+          for (const request of [...queue.inflight.values()]) {
+            if (Date.now() - request.sentAt > request.requestTimeout) request.timeoutRequest();
+          }
+          if (!this.isConnected()) queue.destroy();
+        },
+        Math.min(queue.requestTimeout, TIMEOUT_CHECK_MS),
+      );
+    };
+    // kafkajs sets a timer of −1 ms after every answer (Node warns of it); one is needed only while requests wait.
     queue.scheduleCheckPendingRequests = () => {
       if (queue.throttleCheckTimeoutId !== null || queue.pending.length === 0) return;
       const delayMs = Math.max(10, queue.throttledUntil - Date.now());
@@ -270,7 +294,7 @@ export class BrokerConnection {
   }
 
   get #requestTimeoutMs(): number {
-    return (this.#kafkajs.requestQueue as unknown as { requestTimeout: number }).requestTimeout;
+    return this.#kafkajs.requestQueue.requestTimeout;
   }
 
   async #handshake(): Promise<void> {
