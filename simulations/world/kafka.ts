@@ -284,13 +284,14 @@ export class SimKafka {
           await new Promise<void>((resolve) => {
             const end = () => {
               this.#waiting.delete(check);
+              this.#clock.cancel(timer);
               resolve();
             };
             const check = () => {
               if (isOver()) end();
             };
             this.#waiting.add(check);
-            void this.#clock.wait(maxWaitMs, owner).then(end);
+            const timer = this.#clock.at(maxWaitMs, end, owner);
           });
         }
         return answer(leader, look);
