@@ -17,6 +17,8 @@ export interface Job {
   readonly crashPoint?: string;
   /** A shrunk run: only these rates and faults. */
   readonly only?: { readonly rates: readonly string[]; readonly faults: readonly string[] };
+  /** Another number of batches than the seed draws: many short runs. */
+  readonly batches?: number;
   readonly keep?: number;
 }
 
@@ -74,7 +76,11 @@ export function runOptions(job: Job): RunOptions {
     profile,
     ...(mutant === undefined ? {} : { mutant }),
     ...(scenario === undefined ? {} : scenario.hooks),
-    options: { ...scenario?.options, ...only },
+    options: {
+      ...scenario?.options,
+      ...only,
+      ...(job.batches === undefined ? {} : { batches: job.batches }),
+    },
     ...(job.keep === undefined ? {} : { keep: job.keep }),
   };
 }
@@ -98,6 +104,7 @@ export function commandOf(job: Job): string {
   if (job.crashPoint !== undefined) words.push(`--crash-point "${job.crashPoint}"`);
   else words.push(`--seed ${job.seed}`);
   if (job.profile === 'havoc') words.push('--profile havoc');
+  if (job.batches !== undefined) words.push(`--batches ${job.batches}`);
   if (job.scenario !== undefined) words.push(`--scenario ${job.scenario}`);
   if (job.mutant !== undefined) words.push(`--mutant ${job.mutant}`);
   if (job.only !== undefined) {

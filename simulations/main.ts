@@ -3,7 +3,7 @@
  *
  *   npm run sim -- [--seed S] [--seeds N] [--profile atlas|havoc] [--scenario NAME | --scenarios]
  *                  [--mutant NAME | --mutants] [--crash-points | --crash-point POINT/ACTION/VICTIM]
- *                  [--only RATES,FAULTS] [--trace FILE] [--processes 2]
+ *                  [--batches N] [--only RATES,FAULTS] [--trace FILE] [--processes 2]
  */
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
@@ -41,6 +41,7 @@ const { values } = parseArgs({
     mutants: { type: 'boolean', default: false },
     'crash-points': { type: 'boolean', default: false },
     'crash-point': { type: 'string' },
+    batches: { type: 'string' },
     only: { type: 'string' },
     trace: { type: 'string' },
     processes: { type: 'string', default: '2' },
@@ -186,7 +187,13 @@ function jobsAsked(): Job[] {
     : [values.scenario].filter((name) => name !== undefined);
   const { mutant } = values;
   return seeds.flatMap((seed): Job[] => {
-    const job = { seed, profile, ...only, ...(mutant === undefined ? {} : { mutant }) };
+    const job = {
+      seed,
+      profile,
+      ...only,
+      ...(mutant === undefined ? {} : { mutant }),
+      ...(values.batches === undefined ? {} : { batches: Number(values.batches) }),
+    };
     if (scenarios.length === 0) return [job];
     return scenarios.map((scenario) => ({ ...job, scenario }));
   });
