@@ -24,6 +24,8 @@ export interface DriverHooks {
   readonly mend?: (harness: Harness, job: JobFact) => void;
   /** The table of the INSERTs may be dropped. */
   readonly mayDropInserted?: boolean;
+  /** What else must hold once all has converged. */
+  readonly end?: (harness: Harness) => void;
   /** Rows that a fault of the scenario made unreadable are not demanded. */
   readonly rowsMayMiss?: boolean;
 }
@@ -91,6 +93,7 @@ export class Driver {
       throw new InvariantBroken('alter.durable', `desired_concurrent_number is ${desired}`);
     }
     if (this.#hooks.rowsMayMiss !== true) checkers.end();
+    this.#hooks.end?.(this.#harness);
     if (checkers.broken !== null) throw checkers.broken;
     if (fe.fe !== undefined && checkers.isHealthy) checkJournalFold(checkers.facts, fe.fe);
   }

@@ -2,6 +2,7 @@
 import type { AllCheckers } from './checkers/all-checkers.ts';
 import type { SwarmOptions } from './options.ts';
 import type { BeProcess, FeProcess, World } from './world/cluster.ts';
+import type { DiskImage } from './world/disk.ts';
 import type { EngineHooks } from './world/engine.ts';
 
 export interface Harness {
@@ -12,6 +13,8 @@ export interface Harness {
   readonly checkers: AllCheckers;
   /** A statement of the operator (`sql.pause`, `sql.alter`, …); what it leaves is put right in the second phase. */
   readonly operator: (kind: string, target: number, ms: number) => void;
+  /** Another FE on a copy of the FE's directory, as it was when `image` was taken; not started. */
+  readonly twin: (image: DiskImage) => FeProcess;
   /** Runs a statement and forgets its outcome. */
   readonly statement: (sql: string) => void;
 }

@@ -104,6 +104,11 @@ export async function runSeed(
     options,
     checkers,
     operator: (kind, target, ms) => workload.operator(kind, target, ms),
+    twin: (image) => {
+      const twin = new FeProcess('fe-twin', disk('fe-twin'), world);
+      twin.disk.restore(image);
+      return twin;
+    },
     statement: (sql) => {
       workload.run(sql).catch(() => {});
     },

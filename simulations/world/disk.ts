@@ -54,7 +54,7 @@ export function journalLetter(key: Uint8Array): string | undefined {
 }
 
 /** Types of the journal entries in a write (journal-record.ts), so that crash points can name them. */
-function entryTypes(ops: readonly StoreOp[]): string[] {
+export function entryTypes(ops: readonly StoreOp[]): string[] {
   return ops.flatMap((op) => {
     if (op.type !== 'put' || journalLetter(op.key) !== 'e') return [];
     return [Buffer.from(op.value.subarray(20, 20 + (op.value[19] ?? 0))).toString('utf8')];
