@@ -76,6 +76,8 @@ export class ClusterWatch {
   #located = Promise.withResolvers<void>();
   #locateFailures = 0;
   #isReporting = false;
+  /** The last answer led to the wrong leader. */
+  #isDoubted = false;
   #reports = Promise.resolve();
   #closed = false;
 
@@ -166,7 +168,8 @@ export class ClusterWatch {
         if (all || [...entries.values()].some(({ broker }) => broker === null)) topics.add(topic);
       }
       if (topics.size === 0) return { left: 0 };
-      const found = await (await this.#opened()).metadataOf([...topics]);
+      const found = await (await this.#opened()).metadataOf([...topics], this.#isDoubted);
+      this.#isDoubted = false;
       if (this.#closed) return { left: 0 };
       for (const [topic, { errorCode, partitions }] of found) {
         if (errorCode !== 0) this.#leaders.delete(topic);
@@ -366,6 +369,7 @@ export class ClusterWatch {
   }
 
   async #relocate(nodeId: number): Promise<void> {
+    this.#isDoubted = true;
     for (const entry of this.#entries()) {
       if (entry.broker === null || entry.broker === nodeId) this.#unplace([entry]);
     }

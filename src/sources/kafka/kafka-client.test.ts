@@ -37,12 +37,15 @@ class ScriptedTransport implements KafkaTransport {
   /** Taken one by one, by partition; then there is none. */
   readonly fetchErrors = new Map<number, (number | LoadError)[]>();
   readonly asked: string[] = [];
+  /** Whether each look at the metadata was to go to another broker than before. */
+  readonly elsewhere: boolean[] = [];
   batch = writeBatch({ baseOffset: 0n, messages: [{ value: 'a' }, { value: 'b' }] });
   silent = new Set<number>();
   closed = 0;
 
-  async metadata() {
+  async metadata(_topic?: string, elsewhere = false) {
     this.asked.push('metadata');
+    this.elsewhere.push(elsewhere);
     const partitions = this.leaders.map((leader, partition) => ({
       partition,
       leader,
@@ -163,6 +166,7 @@ describe('K2: leaders', () => {
     const { transport, fetch } = setUp((t) => t.fetchErrors.set(0, [error, error]));
     expect(await fetch(0)).toEqual(['0: 2 to 2 of 2']);
     expect(transport.asked.filter((what) => what === 'metadata')).toHaveLength(3);
+    expect(transport.elsewhere).toEqual([false, true, true]);
   });
 
   it('follows a leader that moved, for fetches and for offsets', async () => {

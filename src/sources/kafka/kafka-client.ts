@@ -57,6 +57,8 @@ class TransportClient implements KafkaClient {
   readonly #backoffMsMax: number;
   readonly #decodeLimits: DecodeLimits;
   readonly #topics = new Map<string, Promise<ReadonlyMap<number, PartitionMetadata>>>();
+  /** Topics whose last metadata led to the wrong leader. */
+  readonly #doubted = new Set<string>();
   readonly #closing = new AbortController();
   #fetches = 0;
 
@@ -155,7 +157,7 @@ class TransportClient implements KafkaClient {
       }
       wanted = again;
       if (last === undefined) continue; // Only those that need more bytes.
-      this.#topics.delete(topic);
+      this.#doubt(topic);
       // K2: a partition without a leader does not hold up the others' data; it is missing, and asked for again.
       if (tries >= this.#triesMax || hasData(done)) break;
       await this.#abortable(this.#backoff(tries, signal), signal);
@@ -335,7 +337,8 @@ class TransportClient implements KafkaClient {
   #leaders(topic: string): Promise<ReadonlyMap<number, PartitionMetadata>> {
     const known = this.#topics.get(topic);
     if (known !== undefined) return known;
-    const asking = this.#transport.metadata(topic).then(({ errorCode, partitions }) => {
+    const elsewhere = this.#doubted.delete(topic);
+    const asking = this.#transport.metadata(topic, elsewhere).then(({ errorCode, partitions }) => {
       if (errorCode !== 0) throw brokerAnswer(errorCode, { topic });
       return new Map(partitions.map((metadata) => [metadata.partition, metadata]));
     });
@@ -346,6 +349,11 @@ class TransportClient implements KafkaClient {
     return asking;
   }
 
+  #doubt(topic: string): void {
+    this.#topics.delete(topic);
+    this.#doubted.add(topic);
+  }
+
   async #retried<T>(work: () => Promise<T>, topic?: string): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
@@ -354,7 +362,7 @@ class TransportClient implements KafkaClient {
       } catch (error) {
         if (!(error instanceof LoadError) || !follows(error, tries)) throw error;
         if (tries >= this.#triesMax) throw error;
-        if (topic !== undefined) this.#topics.delete(topic);
+        if (topic !== undefined) this.#doubt(topic);
       }
       await this.#backoff(tries);
     }

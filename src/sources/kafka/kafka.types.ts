@@ -84,8 +84,14 @@ export interface WatchedEnd {
 
 /** What a watcher of idle partitions asks of the brokers; as KafkaTransport, nothing is tried twice here. */
 export interface KafkaWatch {
-  /** Every topic asked for is in the answer. */
-  metadataOf(topics: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>>;
+  /**
+   * Every topic asked for is in the answer. `elsewhere`: the last answer led to the wrong leader, so another broker than the one
+   * that gave it is asked first; one that is cut off from the cluster would say the same for ever.
+   */
+  metadataOf(
+    topics: readonly string[],
+    elsewhere?: boolean,
+  ): Promise<ReadonlyMap<string, TopicMetadata>>;
   /**
    * Answers as soon as one of the partitions has something behind its offset, at the latest after `maxWaitMs`. Each
    * topic and partition may be asked for once.
@@ -100,7 +106,7 @@ export interface KafkaWatch {
 
 /** Answers and errors of the brokers as they are: no retry, no interpretation. */
 export interface KafkaTransport extends KafkaWatch {
-  metadata(topic: string): Promise<TopicMetadata>;
+  metadata(topic: string, elsewhere?: boolean): Promise<TopicMetadata>;
   /** `at`: −1 the end, −2 the beginning, else a time in milliseconds. Asked of the partitions' leader. */
   listOffsets(
     leader: number,

@@ -69,20 +69,25 @@ class KafkajsTransport implements KafkaTransport {
     this.#bootstrap = config.brokers.map(parseAddress);
   }
 
-  async metadata(topic: string): Promise<TopicMetadata> {
-    const found = (await this.metadataOf([topic])).get(topic);
+  async metadata(topic: string, elsewhere = false): Promise<TopicMetadata> {
+    const found = (await this.metadataOf([topic], elsewhere)).get(topic);
     return found ?? { errorCode: 3, partitions: [] };
   }
 
-  async metadataOf(topics: readonly string[]): Promise<ReadonlyMap<string, TopicMetadata>> {
-    const metadata = await this.#ofAnyBroker((connection) =>
-      ask<ClusterMetadata>(
-        connection,
-        'Metadata',
-        [5, 6],
-        { topics, allowAutoTopicCreation: false },
-        readMetadata,
-      ),
+  async metadataOf(
+    topics: readonly string[],
+    elsewhere = false,
+  ): Promise<ReadonlyMap<string, TopicMetadata>> {
+    const metadata = await this.#ofAnyBroker(
+      (connection) =>
+        ask<ClusterMetadata>(
+          connection,
+          'Metadata',
+          [5, 6],
+          { topics, allowAutoTopicCreation: false },
+          readMetadata,
+        ),
+      elsewhere,
     );
     for (const { nodeId, host, port } of metadata.brokers) this.#nodes.set(nodeId, { host, port });
     const found = new Map<string, TopicMetadata>(metadata.topics.map((one) => [one.name, one]));
@@ -244,13 +249,13 @@ class KafkajsTransport implements KafkaTransport {
   }
 
   /** Asks one broker after the other until one answers. Of the errors, the one that says most is thrown. */
-  async #ofAnyBroker<T>(request: (connection: BrokerConnection) => Promise<T>): Promise<T> {
-    const candidates = new Map(
-      [...this.#bootstrap, ...this.#nodes.values()].map((address) => [
-        addressText(address),
-        address,
-      ]),
-    );
+  async #ofAnyBroker<T>(
+    request: (connection: BrokerConnection) => Promise<T>,
+    elsewhere = false,
+  ): Promise<T> {
+    const known = [...this.#bootstrap, ...this.#nodes.values()];
+    const all = new Map(known.map((address) => [addressText(address), address]));
+    const candidates = elsewhere ? behindFirst([...all]) : [...all];
     const errors: LoadError[] = [];
     for (const [text, address] of candidates) {
       try {
@@ -270,11 +275,11 @@ class KafkajsTransport implements KafkaTransport {
     if (errors.length === 1) throw errors[0];
     throw new LoadError(
       'KAFKA_UNREACHABLE',
-      `none of the brokers ${[...candidates.keys()].join(', ')} answers: ${errors[0]?.message}`,
+      `none of the brokers ${[...all.keys()].join(', ')} answers: ${errors[0]?.message}`,
       {
         transient: true,
         details: {
-          brokers: [...candidates.keys()],
+          brokers: [...all.keys()],
           errors: errors.map(({ message }) => message),
         },
         ...(errors[0]?.hint === undefined ? {} : { hint: errors[0].hint }),
@@ -331,6 +336,15 @@ class KafkajsTransport implements KafkaTransport {
     slots.push(slot);
     return slot;
   }
+}
+
+/** In the order of their names, from the one behind the first of these: asked again and again, it comes to each of them. */
+export function behindFirst<T>(
+  candidates: readonly (readonly [string, T])[],
+): readonly (readonly [string, T])[] {
+  const sorted = [...candidates].sort(([a], [b]) => (a < b ? -1 : 1));
+  const at = sorted.findIndex(([name]) => name === candidates[0]?.[0]) + 1;
+  return [...sorted.slice(at), ...sorted.slice(0, at)];
 }
 
 /** A place for one connection, from its opening on. */
