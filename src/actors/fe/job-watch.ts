@@ -67,7 +67,7 @@ export class JobWatch {
       failures = outcome === 'failed' ? failures + 1 : 0;
       await sleep(clock, LOOK_MS_MIN, signal);
       const restMs = this.#intervalMs(live, failures) - LOOK_MS_MIN;
-      if (restMs > 0) await sleep(clock, restMs, AbortSignal.any([signal, nudged.signal]));
+      if (restMs > 0) await sleep(clock, restMs, signal, nudged.signal);
     }
   }
 
