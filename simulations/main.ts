@@ -19,7 +19,7 @@ import {
 import { MUTANTS } from './mutants/mutants.ts';
 import { FAULT_NAMES, type Profile } from './options.ts';
 import { inProcesses } from './processes.ts';
-import { runSeed } from './run.ts';
+import { optionsOf, runSeed } from './run.ts';
 import { SCENARIOS } from './scenarios/scenarios.ts';
 import { nameOf, shrink } from './shrink.ts';
 
@@ -150,8 +150,10 @@ async function runAll(jobs: readonly Job[]): Promise<number> {
 }
 
 async function runOne(job: Job): Promise<number> {
+  if (job.crashPoint === undefined) {
+    say(`options ${JSON.stringify(optionsOf(job.seed, runOptions(job)))}`);
+  }
   const result = await runJob({ ...job, keep: values.trace === undefined ? 200 : 1e6 }, coreNow);
-  say(`options ${JSON.stringify(result.options)}`);
   await tell(job, result);
   summary([result], result.failure === null ? 0 : 1);
   say(`${result.steps} steps, trace ${result.digest}`);

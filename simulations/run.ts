@@ -44,6 +44,12 @@ export interface RunOptions extends DriverHooks {
 
 const START_MS = 1_700_000_000_000;
 
+/** All that the seed decides before it runs. */
+export function optionsOf(seed: string, run: RunOptions): SwarmOptions {
+  const profile = run.profile ?? run.mutant?.profile ?? 'atlas';
+  return { ...swarm(seededRandom(seed).fork('swarm'), profile), ...run.options };
+}
+
 /** `coreNow`: milliseconds of this process's core, for the report alone. */
 export async function runSeed(
   seed: string,
@@ -51,10 +57,7 @@ export async function runSeed(
   run: RunOptions = {},
 ): Promise<SeedResult> {
   const random = seededRandom(seed);
-  const options: SwarmOptions = {
-    ...swarm(random.fork('swarm'), run.profile ?? run.mutant?.profile ?? 'atlas'),
-    ...run.options,
-  };
+  const options = optionsOf(seed, run);
   const clock = new VirtualClock(random.fork('clock'), START_MS);
   const trace = new Trace(() => clock.now() - START_MS, run.keep ?? 200);
   const points = new Points();
