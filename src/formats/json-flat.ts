@@ -118,24 +118,39 @@ export class FlatJson {
 
   #object(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
     const layout = this.#layout;
-    const { count } = layout;
+    const { count, lengths, words, fields } = layout;
+    let at = start;
     let member = 0;
     for (; member < count; member++) {
-      const behind = layout.behind(member, view, this.#at, end);
-      if (behind < 0) break;
-      this.#at = behind;
-      const found = layout.fields[member]!;
+      // Here, and not as a call: it is what is done most.
+      const expected = words[member]!;
+      const behind = at + lengths[member]!;
+      const last = expected.length - 1;
+      if (behind > end || view.getInt32(behind - 4, true) !== expected[last]) break;
+      let word = 0;
+      while (word < last && view.getInt32(at + 4 * word, true) === expected[word]) word += 1;
+      if (word < last) break;
+      const found = fields[member]!;
       if (found < 0) {
+        this.#at = behind;
         if (!this.#value(bytes, end, undefined)) return false;
+        at = this.#at;
         continue;
       }
       const field = this.#fields[found]!;
       this.#seen[found] = this.#row;
-      if (!this.#usual(bytes, view, end, field) && !this.#value(bytes, end, field)) return false;
+      at = this.#usual(bytes, view, behind, end, field);
+      if (at >= 0) continue;
+      this.#at = behind;
+      if (!this.#value(bytes, end, field)) return false;
+      at = this.#at;
     }
-    if (count > 0 && member === count && layout.isTail(bytes, this.#at, end)) {
+    if (count > 0 && member === count && layout.isTail(bytes, at, end)) {
       if (layout.isWhole) return true;
-    } else if (!this.#members(bytes, start, end, member)) return false;
+    } else {
+      this.#at = at;
+      if (!this.#members(bytes, start, end, member)) return false;
+    }
     for (let i = 0; i < this.#fields.length; i++) {
       if (this.#seen[i] !== this.#row) this.#fields[i]!.builder.appendNull();
     }
@@ -190,46 +205,41 @@ export class FlatJson {
     return true;
   }
 
-  /** The form that machines write for the type; false: nothing was taken. */
-  #usual(bytes: Uint8Array, view: DataView, end: number, field: FlatField): boolean {
+  /** The form that machines write for the type: where it ends, or −1 where nothing was taken. */
+  #usual(bytes: Uint8Array, view: DataView, at: number, end: number, field: FlatField): number {
     const { reader, builder } = field;
-    const at = this.#at;
     if (reader === read.READ_TEXT) return this.#text(bytes, view, at, end, field);
     if (reader <= read.READ_DOUBLE) {
       // JSON has no zeros in front.
       const first = bytes[at] === MINUS ? at + 1 : at;
-      if (bytes[first] === ZERO && isDigit(bytes[first + 1])) return false;
+      if (bytes[first] === ZERO && isDigit(bytes[first + 1])) return -1;
       const stop =
         reader === read.READ_INT32
           ? putInt32(builder, bytes, at, end)
           : reader === read.READ_INT64
             ? putInt64(builder, bytes, at, end)
             : putDouble(builder, bytes, at, end);
-      if (stop < 0) return false;
+      if (stop < 0) return -1;
       // A number that goes on is another one: `1.5` as an integer, `1e3`.
       const next = stop < end ? bytes[stop]! : 0;
-      if (next !== COMMA && next !== CLOSE && next > 32) {
-        builder.rows -= 1;
-        return false;
-      }
-      this.#at = stop;
-      return true;
+      if (next === COMMA || next === CLOSE || next <= 32) return stop;
+      builder.rows -= 1;
+      return -1;
     }
-    if (bytes[at] !== QUOTE || reader === read.READ_OTHER) return false;
+    if (bytes[at] !== QUOTE || reader === read.READ_OTHER) return -1;
     let stop = at + 11;
     while (stop < end && stop <= at + 27 && bytes[stop] !== QUOTE) stop += 1;
-    if (stop >= end || bytes[stop] !== QUOTE) return false;
+    if (stop >= end || bytes[stop] !== QUOTE) return -1;
     const isPut =
       reader === read.READ_DATE
         ? putDate(builder, bytes, at + 1, stop, this.#moment)
         : putDatetime(builder, bytes, at + 1, stop, this.#moment);
-    if (isPut) this.#at = stop + 1;
-    return isPut;
+    return isPut ? stop + 1 : -1;
   }
 
   /** Copied and looked at in one go, plain characters by the word. */
-  #text(bytes: Uint8Array, view: DataView, start: number, end: number, field: FlatField): boolean {
-    if (bytes[start] !== QUOTE) return false;
+  #text(bytes: Uint8Array, view: DataView, start: number, end: number, field: FlatField): number {
+    if (bytes[start] !== QUOTE) return -1;
     const { builder, lengthMax } = field;
     const room = end - start < lengthMax ? end - start : lengthMax;
     if (builder.end + room > builder.data.length) builder.reserveData(room);
@@ -250,16 +260,15 @@ export class FlatJson {
     for (; at <= last; at++) {
       const c = bytes[at]!;
       if (c === QUOTE) {
-        this.#high |= high;
-        this.#at = at + 1;
+        if (high >= 0x80) this.#high = high;
         read.endText(builder, to);
-        return true;
+        return at + 1;
       }
-      if (c === BACKSLASH || c < 32 || at === last) return false;
+      if (c === BACKSLASH || c < 32 || at === last) return -1;
       high |= c;
       data[to++] = c;
     }
-    return false;
+    return -1;
   }
 
   #blanks(bytes: Uint8Array, end: number): void {

@@ -15,25 +15,13 @@ export class Layout {
   readonly fields: number[] = [];
   /** Every field has its value: none is NULL for want of a key. */
   isWhole = false;
-  readonly #bytes: Uint8Array[] = [];
-  /** The same as numbers of four bytes; the last overlaps the one before where the length is no multiple. */
-  readonly #words: Uint32Array[] = [];
+  /** What stands before each value: how many bytes. */
+  readonly lengths: number[] = [];
+  /** The bytes themselves, four to a number; the last overlaps the one before where the length is no multiple. */
+  readonly words: Int32Array[] = [];
   #tail: Uint8Array = new Uint8Array(0);
   #missed = 0;
   #missedMax = 0;
-
-  /** Where the value begins, if all that is expected before it stands at `at`; else −1. */
-  behind(member: number, view: DataView, at: number, end: number): number {
-    const words = this.#words[member]!;
-    const { length } = this.#bytes[member]!;
-    const behind = at + length;
-    if (behind > end) return -1;
-    const last = words.length - 1;
-    for (let i = 0; i < last; i++) {
-      if (view.getUint32(at + 4 * i, true) !== words[i]) return -1;
-    }
-    return view.getUint32(behind - 4, true) === words[last] ? behind : -1;
-  }
 
   isTail(bytes: Uint8Array, at: number, end: number): boolean {
     const tail = this.#tail;
@@ -54,21 +42,21 @@ export class Layout {
   begin(): void {
     this.count = 0;
     this.fields.length = 0;
-    this.#bytes.length = 0;
-    this.#words.length = 0;
+    this.lengths.length = 0;
+    this.words.length = 0;
   }
 
   /** The bytes before a value: a brace or comma, a key, a colon, so at least four. */
   add(bytes: Uint8Array, from: number, to: number, field: number): void {
     const text = new Uint8Array(bytes.subarray(from, to));
     const view = new DataView(text.buffer);
-    const words = new Uint32Array(Math.ceil(text.length / 4));
+    const words = new Int32Array(Math.ceil(text.length / 4));
     for (let i = 0; i < words.length; i++) {
-      words[i] = view.getUint32(Math.min(4 * i, text.length - 4), true);
+      words[i] = view.getInt32(Math.min(4 * i, text.length - 4), true);
     }
     this.fields.push(field);
-    this.#bytes.push(text);
-    this.#words.push(words);
+    this.lengths.push(text.length);
+    this.words.push(words);
   }
 
   /** The message was taken, and is what is expected from now on. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { messages } from '../../formats/messages.fixture.ts';
 import type { FetchedPartition, KafkaClient } from '../../sources/kafka/kafka.types.ts';
 import { BytesBudget } from './bytes-budget.ts';
 import { ReadAhead } from './read-ahead.ts';
@@ -8,7 +9,14 @@ const never = new AbortController().signal;
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A log of 10 messages to a fetch, each of 100 bytes, that answers when it is told to. */
-function open(options: { end: bigint; left?: number; partitions?: number; budget?: number }) {
+function open(options: {
+  end: bigint;
+  left?: number;
+  partitions?: number;
+  budget?: number;
+  /** Bytes of the one message that a fetch brings. */
+  plain?: number;
+}) {
   const asked: { offset: bigint; maxBytes: number; signal: AbortSignal | undefined }[] = [];
   const answers: (() => void)[] = [];
   let released = 0;
@@ -21,7 +29,8 @@ function open(options: { end: bigint; left?: number; partitions?: number; budget
         signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       });
       const nextOffset = offset + 10n;
-      const base = { partition, batches: [], nextOffset, highWatermark: options.end };
+      const batches = options.plain === undefined ? [] : [messages('x'.repeat(options.plain))];
+      const base = { partition, batches, nextOffset, highWatermark: options.end };
       const release = () => {
         released += 1;
       };
@@ -74,6 +83,20 @@ describe('A1', () => {
     source.accepted();
     expect(asked.map(({ maxBytes }) => maxBytes)).toEqual([left]);
     expect(budget.used).toBe(0);
+  });
+
+  it.each([
+    { name: 'four times as large', plain: 4_000, ahead: MIB },
+    { name: 'smaller than what was sent', plain: 500, ahead: 4 * MIB },
+    { name: 'a hundred times as large', plain: 100_000, ahead: MIB / 4 },
+  ])('of what is plain $name the next fetch asks for as much', async ({ plain, ahead }) => {
+    const { source, asked, answer } = open({ end: 100n, plain });
+    const first = source.next(0n, never);
+    await answer();
+    await first;
+    await settled();
+    expect(asked.map(({ maxBytes }) => maxBytes)).toEqual([4 * MIB, ahead]);
+    source.close();
   });
 
   it('many partitions ask for less each, and wait for the budget', async () => {

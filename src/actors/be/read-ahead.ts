@@ -2,6 +2,7 @@
  * The fetches of one partition within a task: while a range is accepted, the next one is fetched already.
  *
  *   A1. At most one range is ahead of the one that is accepted, and all bytes come out of the BE's budget.
+ *       Of what is compressed less is asked for, so that it is as much when it is plain.
  *   A2. A range that was fetched ahead and is not asked for is dropped: nothing remembers it.
  */
 import { LoadError } from '../../base/errors.ts';
@@ -13,6 +14,8 @@ const FETCH_BYTES_MAX = 4 * 1024 * 1024;
 const FETCH_BYTES_MIN = 256 * 1024;
 /** A task runs where data is known of; the watcher waits, and not the others' data for an empty partition. */
 const FETCH_WAIT_MS = 0;
+/** A fetch is not made smaller than by this. */
+const GROWTH_MAX = 16;
 
 export interface ReadAheadOptions {
   readonly client: KafkaClient;
@@ -36,6 +39,8 @@ export class ReadAhead {
   #ahead: { readonly from: bigint; readonly range: Promise<Range> } | undefined;
   /** The range that is accepted. */
   #held: Range | undefined;
+  /** How many bytes the last range took in memory for one that was sent: compressed ones grow. */
+  #growth = 1;
 
   constructor(options: ReadAheadOptions) {
     this.#options = options;
@@ -56,6 +61,7 @@ export class ReadAhead {
       signal.removeEventListener('abort', close);
     }
     const { fetched } = this.#held;
+    this.#growth = growthOf(fetched);
     const isMore = fetched.nextOffset > from && fetched.nextOffset < fetched.endOffset;
     const left = bytesLeft() - fetched.bytes;
     if (isMore && left > 0) {
@@ -88,7 +94,7 @@ export class ReadAhead {
     const bytes = Math.max(FETCH_BYTES_MIN, Math.min(FETCH_BYTES_MAX, share));
     const grant = await budget.take(bytes, signal);
     try {
-      const maxBytes = Math.max(1, Math.min(bytes, left));
+      const maxBytes = Math.max(1, Math.min(Math.ceil(bytes / this.#growth), left));
       const results = await client.fetch(
         topic,
         [{ partition, offset: from, maxBytes }],
@@ -107,6 +113,17 @@ export class ReadAhead {
       throw error;
     }
   }
+}
+
+function growthOf({ batches, bytes }: FetchedPartition): number {
+  let plain = 0;
+  let last: Uint8Array | undefined;
+  for (const batch of batches) {
+    // What was not compressed lies in the answer, all of it in one piece.
+    if (batch.bytes !== last) plain += batch.bytes.length;
+    last = batch.bytes;
+  }
+  return bytes === 0 ? 1 : Math.min(GROWTH_MAX, Math.max(1, plain / bytes));
 }
 
 /** It is nobody's when it comes (A2). */
