@@ -1,7 +1,7 @@
 /** What every bench says beside its figures: machine and versions; and where the result is kept. */
 import { execFileSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
-import { availableParallelism, cpus, release, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os';
 import { kafkaVersion } from '../scripts/services/install.ts';
 
 export const median = (values: readonly number[]): number =>
@@ -28,6 +28,8 @@ export async function surroundings(): Promise<object> {
       cores: availableParallelism(),
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       kernel: release(),
+      /** Of the minute before the bench: what others did on the machine meanwhile. */
+      loadBefore: round(loadavg()[0] ?? 0, 1),
     },
     versions: {
       node: process.version,
