@@ -54,7 +54,17 @@ describe("the documents' examples", () => {
       ['Tess Durbeyfield', '986'],
       ['Edogawa Conan', '8924'],
     ]);
-    expect((await jobs.show('example_tbl1_ordertest1')).CurrentTaskNum).toBe('5');
+    const shown = await jobs.show('example_tbl1_ordertest1');
+    expect(shown.CurrentTaskNum).toBe('5');
+    // From produce to visible, and that nothing is left.
+    const { produceToVisible, ...statistic } = JSON.parse(shown.Statistic ?? '');
+    expect(statistic).toMatchObject({
+      partitionLagTime: { 0: 0, 1: 0, 2: 0, 3: 0, 4: 0 },
+      lagRecords: 0,
+      lagSeconds: 0,
+    });
+    expect(produceToVisible).toMatchObject({ windowSeconds: 60, rows: 6 });
+    expect(produceToVisible.maxMs).toBeGreaterThanOrEqual(produceToVisible.p50Ms);
   });
 
   it('JSON: 3 rows, pay_time twice used', async () => {

@@ -5,6 +5,7 @@
  */
 import { type Actor, createActor, fromPromise } from 'xstate';
 import type { Clock } from '../../base/clock.ts';
+import { LoadError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import {
   brokerWatcherMachine,
@@ -145,6 +146,9 @@ export class ClusterWatch {
   }
 
   #opened(): Promise<KafkaWatch> {
+    if (this.#closed) {
+      return Promise.reject(new LoadError('KAFKA_CLOSED', 'the watcher was closed'));
+    }
     if (this.#link === undefined) {
       const link = this.#options.kafka.openWatch(this.#options.config);
       this.#link = link;
