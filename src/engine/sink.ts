@@ -16,12 +16,13 @@ export function checkSink(
 ): TransformOutput {
   const suspects = suspectRows(schema, batch);
   if (suspects === undefined) return { batch, inputRow, unselected, rejects: [], rejected: 0 };
-  const kept: number[] = [];
+  const kept = new Uint32Array(batch.rows);
+  let count = 0;
   const rejects: TransformReject[] = [];
   let rejected = 0;
   for (let row = 0; row < batch.rows; row++) {
     const bad = suspects[row] === 1 ? firstFault(schema, batch, row) : undefined;
-    if (bad === undefined) kept.push(row);
+    if (bad === undefined) kept[count++] = row;
     else if (rejected++ < REJECT_TEXTS) {
       const texts = schema.columns.map(
         (c, i) => valueText(batch.columns[i]!, row, c.type) ?? 'NULL',
@@ -34,7 +35,7 @@ export function checkSink(
     }
   }
   if (rejected === 0) return { batch, inputRow, unselected, rejects, rejected };
-  const rows = Uint32Array.from(kept);
+  const rows = kept.slice(0, count);
   return {
     batch: takeRows(batch, rows),
     inputRow: rows.map((row) => inputRow[row] ?? row),

@@ -147,9 +147,10 @@ it.each([
 
 it('JSON and CSV: numbers of the fast way are those of the exact one', () => {
   const random = chance(15);
-  const types: readonly SqlType[] = ['INT', 'BIGINT', 'DOUBLE', 'FLOAT', 'LARGEINT'].map(
-    (name) => ({ name }) as SqlType,
-  );
+  const types: readonly SqlType[] = [
+    ...['INT', 'BIGINT', 'DOUBLE', 'FLOAT', 'LARGEINT'].map((name) => ({ name }) as SqlType),
+    TEXT,
+  ];
   const digits = (count: number) =>
     Array.from({ length: count }, () => String(random.below(10))).join('');
   const numbers = Array.from({ length: 3_000 }, () => {

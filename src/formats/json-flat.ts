@@ -22,6 +22,7 @@ import type { RowSink, SinkColumn } from './row-sink.ts';
 const QUOTE = 34;
 const COMMA = 44;
 const MINUS = 45;
+const POINT = 46;
 const ZERO = 48;
 const COLON = 58;
 const OPEN = 123;
@@ -239,7 +240,7 @@ export class FlatJson {
 
   /** Copied and looked at in one go, plain characters by the word. */
   #text(bytes: Uint8Array, view: DataView, start: number, end: number, field: FlatField): number {
-    if (bytes[start] !== QUOTE) return -1;
+    if (bytes[start] !== QUOTE) return this.#numberText(bytes, start, end, field);
     const { builder, lengthMax } = field;
     const room = end - start < lengthMax ? end - start : lengthMax;
     if (builder.end + room > builder.data.length) builder.reserveData(room);
@@ -269,6 +270,29 @@ export class FlatJson {
       data[to++] = c;
     }
     return -1;
+  }
+
+  /** A number is a text as it is written. Without an exponent: such a one is for `#value`, as all that is no number is. */
+  #numberText(bytes: Uint8Array, start: number, end: number, field: FlatField): number {
+    const { builder, lengthMax } = field;
+    const whole = bytes[start] === MINUS ? start + 1 : start;
+    let at = whole;
+    while (at < end && bytes[at]! >= 48 && bytes[at]! <= 57) at += 1;
+    if (at === whole || (bytes[whole] === ZERO && at > whole + 1)) return -1;
+    if (at < end && bytes[at] === POINT) {
+      const fraction = ++at;
+      while (at < end && bytes[at]! >= 48 && bytes[at]! <= 57) at += 1;
+      if (at === fraction) return -1;
+    }
+    const next = at < end ? bytes[at]! : 0;
+    const length = at - start;
+    if ((next !== COMMA && next !== CLOSE && next > 32) || length > lengthMax) return -1;
+    if (builder.end + length > builder.data.length) builder.reserveData(length);
+    const { data } = builder;
+    let to = builder.end;
+    for (let from = start; from < at; from++) data[to++] = bytes[from]!;
+    read.endText(builder, to);
+    return at;
   }
 
   #blanks(bytes: Uint8Array, end: number): void {
