@@ -32,6 +32,8 @@ interface Partition {
   /** The first offset that is kept. */
   start: bigint;
   end: bigint;
+  /** Until then its leader may not know the log's end, and refuses offsets that are there. */
+  newUntilMs: number;
   /** Where it was truncated last. */
   cutAt: bigint;
   /** First offsets of transactions that have not ended: nothing from there on is stable. */
@@ -102,6 +104,7 @@ export class SimKafka {
       start: 0n,
       end: 0n,
       cutAt: 0n,
+      newUntilMs: 0,
       open: new Set(),
       aborted: [],
     });
@@ -229,6 +232,7 @@ export class SimKafka {
 
   moveLeader(partition: number): void {
     const log = this.partitions[partition] as Partition;
+    log.newUntilMs = this.#clock.now() + this.#random.whole(0, 400);
     log.leader = (log.leader % this.#brokers) + 1;
     this.#wake();
     this.#trace.reach('kafka.leader');
@@ -342,6 +346,10 @@ export class SimKafka {
     if (asked.offset < log.start || asked.offset > log.end)
       return { ...empty, errorCode: OUT_OF_RANGE };
     if (asked.maxBytes === 0) return { ...empty, errorCode: 0 };
+    if (this.#clock.now() < log.newUntilMs && this.#random.chance(0.5)) {
+      this.#trace.reach('kafka.leader refuses');
+      return { ...empty, errorCode: OUT_OF_RANGE };
+    }
     const pieces: Uint8Array[] = [];
     let bytes = 0;
     // The one that holds the offset comes whole, and so does the first; a later one may be cut off.

@@ -220,6 +220,13 @@ describe('errors', () => {
     expect(transport.asked.filter((what) => what.startsWith('fetch'))).toHaveLength(1);
   });
 
+  it('K1: an offset that is refused and is there is asked for again: a new leader does not know its end yet', async () => {
+    const { transport, client } = setUp((t) => t.fetchErrors.set(0, [1]));
+    const [found] = await client.fetch('t', want(0), limits);
+    expect(found).toMatchObject({ partition: 0, endOffset: 2n });
+    expect(transport.asked.filter((what) => what.startsWith('fetch'))).toHaveLength(2);
+  });
+
   it.each([
     { name: 'unknown topic', topicError: 3, code: 'KAFKA_UNKNOWN_TOPIC' },
     { name: 'not allowed', topicError: 29, code: 'KAFKA_NOT_AUTHORIZED' },

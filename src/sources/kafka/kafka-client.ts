@@ -149,7 +149,11 @@ class TransportClient implements KafkaClient {
           continue;
         }
         if (error.code === 'KAFKA_OFFSET_OUT_OF_RANGE') {
-          throw await this.#abortable(this.#outOfRange(topic, asked), signal);
+          const refusal = await this.#abortable(this.#outOfRange(topic, asked), signal);
+          if (!refusal.transient) throw refusal;
+          last = refusal;
+          again.push(asked);
+          continue;
         }
         if (!follows(error, tries)) throw error;
         last = error;
@@ -280,7 +284,7 @@ class TransportClient implements KafkaClient {
     };
   }
 
-  /** K1: with what there is, so that the user can choose. */
+  /** K1: with what there is, so that the user can choose; transient where the offset is there after all. */
   async #outOfRange(topic: string, asked: FetchPartition): Promise<LoadError> {
     const { partition, offset } = asked;
     const look = async (at: 'beginning' | 'end') => {
@@ -292,6 +296,19 @@ class TransportClient implements KafkaClient {
       }
     };
     const [beginning, end] = await Promise.all([look('beginning'), look('end')]);
+    // A broker that has just become the leader may not know its own log's end yet: the offset is there, and stays the next.
+    if (
+      beginning !== null &&
+      end !== null &&
+      offset >= BigInt(beginning) &&
+      offset <= BigInt(end)
+    ) {
+      return new LoadError(
+        'KAFKA_LEADER',
+        `the broker refused offset ${offset} of topic "${topic}" partition ${partition}, which has ${beginning} to ${end}: its leader moves`,
+        { transient: true, details: { topic, partition, offset: String(offset) } },
+      );
+    }
     return new LoadError(
       'KAFKA_OFFSET_OUT_OF_RANGE',
       `offset ${offset} of topic "${topic}" partition ${partition} is out of range: the partition has ${beginning ?? 'unknown'} to ${end ?? 'unknown'}`,
