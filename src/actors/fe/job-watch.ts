@@ -188,7 +188,13 @@ export class JobWatch {
     for (const [key, latest] of Object.entries(ends)) {
       const next = fact.progress[key];
       if (next === undefined || next !== asked[key] || next.startsWith('OFFSET_')) continue;
-      if (BigInt(latest) >= BigInt(next)) continue;
+      const isBeyond = BigInt(latest) < BigInt(next);
+      // A leader that is new may be behind for a moment: the next look, soon, says the same or something else.
+      const isConfirmed = live.beyond.get(key) === next;
+      if (isBeyond) live.beyond.set(key, next);
+      else live.beyond.delete(key);
+      if (isBeyond && !isConfirmed) live.nudge();
+      if (!isBeyond || !isConfirmed) continue;
       const reason = reasonOf.beyondEnd(fact, key, next, latest, this.#core.clock.now());
       await this.#moves.ask(live.jobId, 'PAUSED', reason, epoch);
       return true;

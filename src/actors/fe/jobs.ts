@@ -230,6 +230,7 @@ export class Jobs {
       failures: 0,
       kafka: null,
       freshness: new FreshnessMeter(),
+      beyond: new Map(),
       nudge: () => {},
       actor: createActor(
         routineLoadJobMachine.provide({

@@ -32,6 +32,8 @@ export interface LiveJob {
   /** Of the last look; null: to be read anew. */
   kafka: KafkaConfig | null;
   readonly freshness: FreshnessMeter;
+  /** Positions that the last look found behind the end of their partition. */
+  readonly beyond: Map<string, string>;
   /** Has the job look soon. */
   nudge: () => void;
 }

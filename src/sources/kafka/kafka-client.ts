@@ -38,6 +38,8 @@ export type FetchLimits = Parameters<KafkaClient['fetch']>[2];
 
 /** While another leader may have data, one leader is waited for no longer than this. */
 const sliceMs = 200;
+/** Until the end of a log that seems too short is asked for once more. */
+const END_AGAIN_MS = 1_000;
 
 export function createKafkaClient(
   transport: KafkaTransport,
@@ -295,7 +297,12 @@ class TransportClient implements KafkaClient {
         throw error;
       }
     };
-    const [beginning, end] = await Promise.all([look('beginning'), look('end')]);
+    let [beginning, end] = await Promise.all([look('beginning'), look('end')]);
+    if (end !== null && offset > BigInt(end)) {
+      // Committed records are below every later end, but a new leader may be behind for a moment.
+      await sleep(this.#clock, END_AGAIN_MS, this.#closing.signal);
+      end = await look('end');
+    }
     // A broker that has just become the leader may not know its own log's end yet: the offset is there, and stays the next.
     if (
       beginning !== null &&
