@@ -2,6 +2,9 @@
 import { fork } from 'node:child_process';
 import type { Job, Report } from './jobs.ts';
 
+/** Worlds are short-lived garbage: a larger young generation costs some 100 MiB and saves a fifth of the time. */
+const FEW_COLLECTIONS = ['--max-semi-space-size=64', '--heap-growing-percent=800'];
+
 /** `next` gives jobs until there are none; `report` hears of each. */
 export async function inProcesses(
   count: number,
@@ -17,6 +20,7 @@ export async function inProcesses(
       }
       const running = fork(new URL('child.ts', import.meta.url).pathname, [], {
         serialization: 'advanced',
+        execArgv: [...process.execArgv, ...FEW_COLLECTIONS],
       });
       running.on('message', (result) => {
         report(job as Job, result as Report);
