@@ -264,8 +264,15 @@ export interface QueryRunRequest {
   readonly tables: readonly QueryTableSpec[];
 }
 
+/** The next rows of a result, and whether there are more behind them: a small result is one answer. */
+export interface QueryPiece {
+  readonly bytes: BytesRef | null;
+  readonly isLast: boolean;
+}
+
 export interface QueryRunReply {
   readonly columns: readonly ResultColumn[];
+  readonly first: QueryPiece;
 }
 
 /** `query-close` and `unpin`. */
@@ -274,13 +281,9 @@ export interface QueryEndRequest {
 }
 
 export interface QueryNextRequest extends QueryEndRequest {
-  /** From 1: a repeated request gets the batch that it asked for, not the one behind it. */
+  /** From 1, the piece behind the first: a repeated request gets what it asked for, not what is behind it. */
   readonly seq: number;
 }
-
-export type QueryNextReply =
-  | { readonly kind: 'batch'; readonly bytes: BytesRef }
-  | { readonly kind: 'end' };
 
 /** Asked by the coordinating BE of the others. */
 export interface PinRequest {

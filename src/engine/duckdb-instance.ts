@@ -10,6 +10,8 @@ import { text } from './sql-text.ts';
 const JSON_MACRO =
   'CREATE MACRO ms_json_text(a, b) AS (CASE WHEN json_valid(a) THEN json_extract_string(a, b) END)';
 
+const IDLE_MAX = 4;
+
 export interface InstanceOptions {
   readonly threads: number;
   readonly memoryLimitMb: number;
@@ -23,6 +25,8 @@ export class LockedInstance {
   readonly sources = new RowSources();
   readonly #options: InstanceOptions;
   readonly #connections = new Set<DuckDBConnection>();
+  /** Open, and used by nobody: to open one takes longer than a small statement. */
+  readonly #idle: DuckDBConnection[] = [];
   #opened: Promise<DuckDBInstance> | undefined;
   #closed = false;
   #failure: { readonly error: unknown } | undefined;
@@ -33,6 +37,11 @@ export class LockedInstance {
 
   async connect(): Promise<DuckDBConnection> {
     this.#checkOpen();
+    const idle = this.#idle.pop();
+    if (idle !== undefined) {
+      this.#connections.add(idle);
+      return idle;
+    }
     this.#opened ??= this.#open();
     const opened = this.#opened;
     const instance = await opened.catch((error: unknown) => {
@@ -47,8 +56,11 @@ export class LockedInstance {
     return connection;
   }
 
+  /** Its statement is over. */
   disconnect(connection: DuckDBConnection): void {
-    if (this.#connections.delete(connection)) connection.closeSync();
+    if (!this.#connections.delete(connection)) return;
+    if (this.#closed || this.#idle.length >= IDLE_MAX) connection.closeSync();
+    else this.#idle.push(connection);
   }
 
   /** Throws what one of our own functions has failed with, in whatever statement. */
@@ -68,6 +80,7 @@ export class LockedInstance {
     this.#closed = true;
     const instance = await this.#opened?.catch(() => undefined);
     for (const connection of [...this.#connections]) this.disconnect(connection);
+    for (const connection of this.#idle.splice(0)) connection.closeSync();
     instance?.closeSync();
   }
 

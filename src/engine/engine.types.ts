@@ -118,7 +118,7 @@ export interface PartInput {
   readonly tablets: readonly {
     readonly tabletId: number;
     readonly version: number;
-    /** How many rows the tablet has in this part, where it is known: an unfiltered count needs nothing else. */
+    /** How many rows the tablet has in this part, where it is known. */
     readonly rows?: number;
   }[];
   /** All rows of the part, where it is known: no row has to be looked at to leave out other tablets. */

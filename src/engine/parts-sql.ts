@@ -96,12 +96,6 @@ function countOf(tablets: PartInput['tablets']): number | undefined {
   return sum;
 }
 
-/** How many rows the parts have, where that is known without a look at them. */
-export function countRows(schema: TableSchema, parts: readonly PartInput[]): number | undefined {
-  if (schema.model !== 'DUPLICATE') return undefined;
-  return countOf(parts.flatMap(({ tablets }) => tablets));
-}
-
 /** An inline part's rows of the tablets that are wanted, in the columns of `rowsSql`. */
 function inlineRows(
   schema: TableSchema,

@@ -303,32 +303,26 @@ const LONG = `select count(*) from ${Array.from({ length: 20 }, (_, i) => `peopl
 const wide =
   'select a.id from people a, people b, people c, people d, people e, people f, people g';
 
-describe('unfiltered counts', () => {
-  if (people.kind !== 'stored') throw new Error('a stored table');
-  const gone: PartInput = {
-    ...people.parts[0]!,
-    data: { kind: 'file', path: join(dir, 'nothing.parquet'), length: 1 },
-    tablets: [
-      { tabletId: 1, version: 2, rows: 3 },
-      { tabletId: 2, version: 2, rows: 4 },
-    ],
-  };
-  const known: QueryTable = { ...people, parts: [gone] };
-  it.each([
-    { name: 'of a table', sql: 'select count(*) as n from people', asked: false },
-    { name: 'of a column', sql: 'select count(id) from people', asked: true },
-    { name: 'of some rows', sql: 'select count(*) from people where id > 0', asked: true },
-    { name: 'by group', sql: 'select count(*) from people group by id', asked: true },
-    { name: 'with a limit', sql: 'select count(*) from people limit 0', asked: true },
-  ])('$name: the parts are read: $asked', async ({ sql, asked }) => {
-    const result = engine.query({ select: selectOf(sql), context }, [known]);
-    if (asked) return expect(result).rejects.toMatchObject({ code: 'ENGINE_ERROR' });
-    const { value } = await (await result).batches.next();
-    expect(value.columns[0]).toMatchObject({ values: BigInt64Array.of(7n) });
-  });
-});
-
 describe('results', () => {
+  it.each([
+    { name: 'small', sql: 'select a.id from people a where a.id > 0', rows: 4 },
+    { name: 'small, and no end of the work', sql: 'select id from people limit 2', rows: 2 },
+    { name: 'as large as may be small', sql: `${wide} limit 2048`, rows: 2_048 },
+    { name: 'one row larger', sql: `${wide} limit 2049`, rows: 2_049 },
+    {
+      name: 'many, whose number was not bounded',
+      sql: 'select a.id + b.id from people a, people b, people c, people d, people e, people f, people g where a.id > 0',
+      rows: 16_384,
+    },
+    { name: 'of no row', sql: 'select id from people where id > 99', rows: 0 },
+  ])('$name: all rows, each once', async ({ sql, rows }) => {
+    const result = await engine.query({ select: selectOf(sql), context }, tables);
+    let count = 0;
+    for await (const batch of result.batches) count += batch.rows;
+    expect(count).toBe(rows);
+    await result.close();
+  });
+
   it('are open up to a limit, then one waits for its turn', async () => {
     const clock = handClock();
     const few = await createDuckDbEngine({
@@ -338,7 +332,8 @@ describe('results', () => {
       resultsMax: 2,
       clock,
     });
-    const open = () => few.query({ select: selectOf('select id from people'), context }, tables);
+    const open = () =>
+      few.query({ select: selectOf('select id from people order by id'), context }, tables);
     const first = await open();
     await open();
     const waiting = open();

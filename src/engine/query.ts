@@ -5,10 +5,10 @@
 import type { DuckDBConnection, DuckDBResult } from '@duckdb/node-api';
 import type { ColumnBatch } from '../base/column-batch.ts';
 import { LoadError } from '../base/errors.ts';
-import { BIGINT } from '../base/sql-type.ts';
+import type { Select } from '../sql/ast/select.ts';
 import { type ResultType, resultType } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
-import { countRows, mergedSql, rowsSql } from './parts-sql.ts';
+import { mergedSql, rowsSql } from './parts-sql.ts';
 import type { RowSource } from './row-source.ts';
 import { selectSql } from './select-sql.ts';
 import type { Slots } from './slots.ts';
@@ -16,6 +16,9 @@ import { ident } from './sql-text.ts';
 import type { Statements } from './statements.ts';
 import type { TableSql } from './translate.types.ts';
 import { readChunk } from './vector-read.ts';
+
+/** One vector of DuckDB. */
+const SMALL_ROWS_MAX = 2_048;
 
 export interface QueryHost {
   readonly statements: Statements;
@@ -29,8 +32,6 @@ export async function runQuery(
   tables: readonly T.QueryTable[],
   signal?: AbortSignal,
 ): Promise<T.QueryResult> {
-  const counted = countOnly(plan, tables);
-  if (counted !== undefined) return counted;
   const give = await host.results.take(signal);
   const rows: RowSource[] = [];
   let connection: DuckDBConnection | undefined;
@@ -43,48 +44,23 @@ export async function runQuery(
     const sql = querySql(host, plan, tables, rows);
     connection = await host.statements.connect();
     const opened = connection;
-    const { result, types } = await host.statements.inSlot(
+    const made = await host.statements.inSlot(
       opened,
-      () => openResult(opened, sql),
+      async () =>
+        (await smallResult(opened, plan.select, sql)) ?? (await streamedResult(opened, sql)),
       signal,
     );
-    const columns = types.map(({ type }, i) => ({
-      name: result.columnName(i),
-      type,
-      nullable: true,
-    }));
+    if (made instanceof Small) {
+      free();
+      return made;
+    }
+    const { result, types } = made;
+    const columns = columnsOf(result, types);
     return new Pulled(host.statements, opened, { result, types, columns, free, signal });
   } catch (error) {
     free();
     throw error;
   }
-}
-
-/** `SELECT count(*) FROM t`: the rowsets know it. */
-function countOnly(
-  { select }: T.QueryPlan,
-  tables: readonly T.QueryTable[],
-): T.QueryResult | undefined {
-  const { body } = select;
-  if (body.kind !== 'select' || body.from?.kind !== 'table' || body.items.length !== 1) return;
-  const [item] = body.items;
-  const { expr } = item!;
-  if (expr.kind !== 'call' || expr.name !== 'count' || expr.distinct) return;
-  if (expr.args.length > 1 || (expr.args[0] !== undefined && expr.args[0].kind !== 'star')) return;
-  const more = [body.where, body.having, body.limit, ...body.groupBy, ...body.orderBy];
-  if (select.with.length > 0 || more.some((one) => one !== undefined)) return;
-  const { db, name } = body.from.table;
-  const table = tables.find((one) => one.db === db && one.name === name);
-  if (table?.kind !== 'stored') return;
-  const rows = countRows(table.schema, table.parts);
-  if (rows === undefined) return;
-  const values = BigInt64Array.of(BigInt(rows));
-  const batch: ColumnBatch = { rows: 1, columns: [{ kind: 'i64', valid: null, values }] };
-  async function* once(): AsyncGenerator<ColumnBatch, undefined> {
-    yield batch;
-  }
-  const column = { name: item!.alias ?? item!.text, type: BIGINT, nullable: true };
-  return { columns: [column], batches: once(), close: async () => {} };
 }
 
 function querySql(
@@ -130,11 +106,69 @@ function querySql(
   });
 }
 
-/** Columns of types that we have not are asked for as texts. */
-async function openResult(
+interface OpenedResult {
+  readonly result: DuckDBResult;
+  readonly types: readonly ResultType[];
+}
+
+function columnsOf(result: DuckDBResult, types: readonly ResultType[]): T.ResultColumn[] {
+  return types.map(({ type }, i) => ({ name: result.columnName(i), type, nullable: true }));
+}
+
+/** Nothing is held for it. */
+class Small implements T.QueryResult {
+  readonly columns: readonly T.ResultColumn[];
+  readonly batches: AsyncIterableIterator<ColumnBatch>;
+
+  constructor(columns: readonly T.ResultColumn[], batches: readonly ColumnBatch[]) {
+    this.columns = columns;
+    this.batches = each(batches);
+  }
+
+  async close(): Promise<void> {
+    await this.batches.return?.();
+  }
+}
+
+async function* each(batches: readonly ColumnBatch[]): AsyncGenerator<ColumnBatch, undefined> {
+  yield* batches;
+}
+
+/**
+ * The whole of a result that is small: a streamed statement has to be prepared, and DuckDB plans what reads files once to
+ * prepare it and once to run it, which is half of the time of a query for one row. Where nobody knows how many rows will
+ * come, but the first ones cost no more than they alone, they are asked for.
+ */
+async function smallResult(
   connection: DuckDBConnection,
+  { body }: Select,
   sql: string,
-): Promise<{ result: DuckDBResult; types: readonly ResultType[] }> {
+): Promise<Small | undefined> {
+  if (body.kind !== 'select') return undefined;
+  const { limit, orderBy, groupBy, distinct, from } = body;
+  const isBounded = limit !== undefined && limit.count <= SMALL_ROWS_MAX;
+  const isScan =
+    limit === undefined &&
+    orderBy.length + groupBy.length === 0 &&
+    !distinct &&
+    (from === undefined || from.kind === 'table');
+  if (!isBounded && !isScan) return undefined;
+  const result = await connection.run(isBounded ? sql : `${sql} LIMIT ${SMALL_ROWS_MAX + 1}`);
+  if (result.rowCount > SMALL_ROWS_MAX) return undefined;
+  const types = result.columnTypes().map((type) => resultType(type));
+  if (types.includes(undefined)) return undefined;
+  const known = types as ResultType[];
+  const forms = known.map(({ form }) => form);
+  const batches: ColumnBatch[] = [];
+  for (let i = 0; i < result.chunkCount; i++) {
+    const batch = readChunk(result.getChunk(i).chunk, forms);
+    if (batch.rows > 0) batches.push(batch);
+  }
+  return new Small(columnsOf(result, known), batches);
+}
+
+/** Columns of types that we have not are asked for as texts. */
+async function streamedResult(connection: DuckDBConnection, sql: string): Promise<OpenedResult> {
   const prepared = await connection.prepare(sql);
   let made = sql;
   try {

@@ -3,23 +3,22 @@ import type { ColumnBatch } from '../../base/column-batch.ts';
 import { LoadError } from '../../base/errors.ts';
 import { type SqlType, VARCHAR } from '../../base/sql-type.ts';
 import type { TransformReject } from '../../engine/engine.types.ts';
-import { concatBatches } from '../../formats/column-builder.ts';
 import { decodeBatch } from '../../formats/column-codec.ts';
 import type { StoredReject } from '../../storage/tablet-store.types.ts';
 import { readBytesRef } from '../bytes-ref.ts';
 import type { InsertRunReply, InsertRunRequest } from '../messages.ts';
 import type { BeContext } from './be.ts';
+import { gathered } from './gather.ts';
 import { InsertConversion } from './insert-conversion.ts';
 import type { BeQueries } from './queries.ts';
 import { Stager } from './stage.ts';
 
 const REJECTS_MAX = 50;
-const GATHER_ROWS = 65_536;
-const GATHER_BYTES = 8 * 1024 * 1024;
+const PIECE = { rows: 65_536, bytes: 8 * 1024 * 1024 };
 
 interface Rows {
   readonly types: readonly SqlType[];
-  readonly batches: AsyncIterable<ColumnBatch>;
+  readonly batches: AsyncIterator<ColumnBatch>;
   close(): Promise<void>;
 }
 
@@ -48,7 +47,7 @@ export async function runInsert(
     const rows = await openRows(context, queries, source);
     try {
       const conversion = new InsertConversion(engine, transform, source.names, rows.types);
-      for await (const batch of ahead(gathered(rows.batches))) {
+      for await (const batch of ahead(gathered(rows.batches, PIECE))) {
         const converted = await conversion.run(batch, stopping);
         counts.coerced += converted.coerced;
         counts.filtered += converted.rejected;
@@ -111,24 +110,6 @@ async function openRows(
   return { types, batches: result.batches, close: () => result.close() };
 }
 
-/** A result comes in small pieces; what is done with each costs by the piece. */
-async function* gathered(batches: AsyncIterable<ColumnBatch>): AsyncGenerator<ColumnBatch, void> {
-  let held: ColumnBatch[] = [];
-  let rows = 0;
-  let bytes = 0;
-  for await (const batch of batches) {
-    held.push(batch);
-    rows += batch.rows;
-    bytes += batchBytes(batch);
-    if (rows < GATHER_ROWS && bytes < GATHER_BYTES) continue;
-    yield concatBatches(held);
-    held = [];
-    rows = 0;
-    bytes = 0;
-  }
-  if (held.length > 0) yield concatBatches(held);
-}
-
 /** The next piece is made while this one is stored. */
 async function* ahead(
   batches: AsyncGenerator<ColumnBatch, void>,
@@ -146,12 +127,6 @@ async function* ahead(
     await next.catch(() => undefined);
     await batches.return();
   }
-}
-
-function batchBytes({ columns }: ColumnBatch): number {
-  return columns.reduce((sum, column) => {
-    return sum + (column.kind === 'bytes' ? column.data.length : column.values.byteLength);
-  }, 0);
 }
 
 async function* once(batch: ColumnBatch): AsyncGenerator<ColumnBatch, void> {

@@ -106,6 +106,8 @@ const request = (queryId: string): QueryRunRequest =>
 const ask = <Reply>(verb: string, body: unknown) =>
   hub.bus('fe').request<Reply>(beSubject('a', 'i', verb), body, { timeoutMs: 5_000 });
 const everywhere = ['a q', 'b q'];
+/** Rows of a batch that fill a message. */
+const MANY = 8 * 1024;
 const until = async (done: () => boolean) => {
   for (let i = 0; i < 1_000 && !done(); i++) await new Promise((resolve) => setImmediate(resolve));
   expect(done()).toBe(true);
@@ -137,13 +139,15 @@ describe('parts of other BEs', () => {
 
 describe('V3: pins end with the query', () => {
   it.each([
-    { name: 'read to its end', batches: [1, 2], pulls: 3, close: false },
-    { name: 'that fails', batches: [1, new LoadError('X', 'x')], pulls: 2, close: false },
-    { name: 'closed before its end', batches: [1, 2, 3], pulls: 1, close: true },
-    { name: 'never read', batches: [1], pulls: 0, close: true },
+    { name: 'small, which goes with the first answer', batches: [1, 2], pulls: 0, close: false },
+    { name: 'read to its end', batches: [1, MANY, 2], pulls: 1, close: false },
+    { name: 'that fails', batches: [MANY, new LoadError('X', 'x')], pulls: 1, close: false },
+    { name: 'that fails at once', batches: [new LoadError('X', 'x')], pulls: 0, close: false },
+    { name: 'closed before its end', batches: [MANY, MANY, 3], pulls: 1, close: true },
+    { name: 'never read on', batches: [MANY, 1], pulls: 0, close: true },
   ])('$name', async ({ batches, pulls, close }) => {
     query = async () => result(batches);
-    await ask('query-run', request('q'));
+    await ask('query-run', request('q')).catch(() => {});
     expect(pinned.sort()).toEqual(everywhere);
     for (let i = 0; i < pulls; i++)
       await ask('query-next', { queryId: 'q', seq: i + 1 }).catch(() => {});

@@ -13,13 +13,14 @@ import {
   type QueryAliveReply,
   type QueryAliveRequest,
   type QueryEndRequest,
-  type QueryNextReply,
   type QueryNextRequest,
+  type QueryPiece,
   type QueryRunReply,
   type QueryRunRequest,
   type QueryTableSpec,
 } from '../messages.ts';
 import type { BeContext } from './be.ts';
+import { gather } from './gather.ts';
 import { PinLeases } from './pin-leases.ts';
 import { rememberSchema } from './schemas.ts';
 
@@ -27,6 +28,8 @@ const PIN_TIMEOUT_MS = 30_000;
 /** More than run at a time. */
 const ASKED_MAX = 1_024;
 const IDLE_MS_MAX = 600_000;
+/** Of a message to the FE; a small result goes with the first. */
+const PIECE = { rows: 8 * 1024, bytes: 32 * 1024 };
 /** Of one answer: many small parts together outgrow a message as one large part does (T2). */
 const INLINE_IN_ALL_MAX = 64 * 1024;
 /** Of the list of parts as JSON, with what is inline in it. */
@@ -41,8 +44,8 @@ interface Running {
   readonly result: QueryResult;
   readonly peers: readonly Place[];
   timer: unknown;
-  /** The last batch that was asked for. */
-  answered: { readonly seq: number; readonly reply: Promise<QueryNextReply> } | null;
+  /** The last piece that was asked for. */
+  answered: { readonly seq: number; readonly reply: Promise<QueryPiece> } | null;
 }
 
 type Respond = <Request, Reply>(
@@ -56,8 +59,8 @@ export class BeQueries {
   /** Queries that have no result yet: a close that comes so early stops them. */
   readonly #opening = new Map<string, AbortController>();
   readonly #pins: PinLeases;
-  /** The newest queries by id, running or over. */
-  readonly #asked = new Map<string, Promise<QueryRunReply>>();
+  /** The newest queries by id, running or over; null: closed, and its first rows are forgotten. */
+  readonly #asked = new Map<string, Promise<QueryRunReply> | null>();
 
   constructor(context: BeContext) {
     this.#context = context;
@@ -68,15 +71,15 @@ export class BeQueries {
     respond('query-run', (request: QueryRunRequest): Promise<QueryRunReply> => {
       // A request may arrive twice (bus contract B2): a second run would begin the rows anew.
       const known = this.#asked.get(request.queryId);
+      if (known === null) throw gone(request.queryId);
       if (known !== undefined) return known;
-      const reply = this.open(request).then(({ columns }) => ({ columns }));
-      this.#asked.set(request.queryId, reply);
-      const oldest = this.#asked.size > ASKED_MAX ? this.#asked.keys().next().value : undefined;
-      if (oldest !== undefined) this.#asked.delete(oldest);
+      const reply = this.#run(request);
+      this.#remember(request.queryId, reply);
       return reply;
     });
     respond('query-next', (request: QueryNextRequest) => this.#next(request));
     respond('query-close', async (request: QueryEndRequest) => {
+      this.#remember(request.queryId, null);
       await this.#close(request.queryId);
       return {};
     });
@@ -88,6 +91,12 @@ export class BeQueries {
       this.#pins.release(request.queryId);
       return {};
     });
+  }
+
+  #remember(queryId: string, reply: Promise<QueryRunReply> | null): void {
+    this.#asked.set(queryId, reply);
+    const oldest = this.#asked.size > ASKED_MAX ? this.#asked.keys().next().value : undefined;
+    if (oldest !== undefined) this.#asked.delete(oldest);
   }
 
   async close(): Promise<void> {
@@ -139,7 +148,12 @@ export class BeQueries {
     }
   }
 
-  #next({ queryId, seq }: QueryNextRequest): Promise<QueryNextReply> {
+  async #run(request: QueryRunRequest): Promise<QueryRunReply> {
+    const { columns } = await this.open(request);
+    return { columns, first: await this.#pullNext(request.queryId) };
+  }
+
+  #next({ queryId, seq }: QueryNextRequest): Promise<QueryPiece> {
     const answered = this.#running.get(queryId)?.answered;
     if (answered?.seq === seq) return answered.reply;
     const reply = this.#pullNext(queryId);
@@ -148,24 +162,17 @@ export class BeQueries {
     return reply;
   }
 
-  async #pullNext(queryId: string): Promise<QueryNextReply> {
+  async #pullNext(queryId: string): Promise<QueryPiece> {
     const { clock, parts } = this.#context;
     const running = this.#running.get(queryId);
-    if (running === undefined) {
-      throw new LoadError('QUERY_GONE', `query ${queryId} is not running here`, {
-        transient: true,
-      });
-    }
+    if (running === undefined) throw gone(queryId);
     // While it works nobody is idle.
     clock.clearTimeout(running.timer);
     try {
-      const next: IteratorResult<ColumnBatch> = await running.result.batches.next();
-      if (next.done === true) {
-        await this.#close(queryId);
-        return { kind: 'end' };
-      }
-      if (this.#running.has(queryId)) this.#expectNext(queryId, running);
-      return { kind: 'batch', bytes: bytesRef(encodeBatch(next.value), parts) };
+      const { batch, isLast } = await gather(running.result.batches, PIECE);
+      if (isLast) await this.#close(queryId);
+      else if (this.#running.has(queryId)) this.#expectNext(queryId, running);
+      return { bytes: batch === null ? null : bytesRef(encodeBatch(batch), parts), isLast };
     } catch (error) {
       await this.#close(queryId);
       throw error;
@@ -286,6 +293,10 @@ async function settled<R>(promises: readonly Promise<R>[]): Promise<R[]> {
     if (result.status === 'rejected') throw result.reason;
     return result.value;
   });
+}
+
+function gone(queryId: string): LoadError {
+  return new LoadError('QUERY_GONE', `query ${queryId} is not running here`, { transient: true });
 }
 
 function cancelled(queryId: string): LoadError {
