@@ -56,7 +56,21 @@ export interface BytesColumn extends Nullable {
   /** rows + 1 positions in `data`; value i is data[offsets[i] … offsets[i + 1]]. */
   readonly offsets: Uint32Array;
   readonly data: Uint8Array;
+  /** What its texts are as numbers, where a reader has seen it on its way; absent: nobody has looked. */
+  readonly numbers?: SeenNumbers;
 }
+
+/** By row. A number is looked at no more than it is easy: up to 15 digits, a point, no exponent, no blanks. */
+export interface SeenNumbers {
+  /** 0 where the form is OTHER. */
+  readonly values: Float64Array;
+  readonly forms: Uint8Array;
+}
+
+/** How a text is written: as no number that was seen, without a point, with one. */
+export const NUMBER_OTHER = 0;
+export const NUMBER_WHOLE = 1;
+export const NUMBER_FRACTION = 2;
 
 export type Column =
   | I8Column

@@ -56,8 +56,8 @@ export interface TransformReject {
 export interface TransformOutput {
   /** Columns of the table's schema, in order; NOT NULL, lengths and decimals have been checked. */
   readonly batch: ColumnBatch;
-  /** Row of the output → row of the input. */
-  readonly inputRow: Uint32Array;
+  /** Row of the output → row of the input; null: all rows, as they came. */
+  readonly inputRow: Uint32Array | null;
   /** Rows that WHERE did not choose. */
   readonly unselected: number;
   /** At most 50 with text … */

@@ -6,12 +6,18 @@ import type { SqlType } from '../base/sql-type.ts';
  * c0, c1, … those of the table.
  */
 const CAST = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\bms_to_([a-z]+)\(CAST\(([fc]\d+) AS VARCHAR\)\)/g;
+const NAME = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\b[fc]\d+(?:_[a-z]+)?\b/g;
 const TYPES: Readonly<Record<string, SqlType>> = {
   bigint: { name: 'BIGINT' },
   double: { name: 'DOUBLE' },
   date: { name: 'DATE' },
   datetime: { name: 'DATETIME' },
 };
+
+/** Names of a batch's columns that stand in the SQL; with a type behind them those that `fieldCasts` has put there. */
+export function batchColumns(sql: string): string[] {
+  return sql.match(NAME)?.filter((name) => !/^['"]/.test(name)) ?? [];
+}
 
 /** The SQL with what `cast` gives in place of each. */
 export function fieldCasts(

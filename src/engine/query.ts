@@ -9,6 +9,7 @@ import type { Select } from '../sql/ast/select.ts';
 import { type ResultType, resultType } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
 import { mergedSql, rowsSql } from './parts-sql.ts';
+import { readWhole } from './result-read.ts';
 import type { RowSource } from './row-source.ts';
 import { selectSql } from './select-sql.ts';
 import type { Slots } from './slots.ts';
@@ -120,9 +121,9 @@ class Small implements T.QueryResult {
   readonly columns: readonly T.ResultColumn[];
   readonly batches: AsyncIterableIterator<ColumnBatch>;
 
-  constructor(columns: readonly T.ResultColumn[], batches: readonly ColumnBatch[]) {
+  constructor(columns: readonly T.ResultColumn[], batch: ColumnBatch) {
     this.columns = columns;
-    this.batches = each(batches);
+    this.batches = once(batch);
   }
 
   async close(): Promise<void> {
@@ -130,8 +131,8 @@ class Small implements T.QueryResult {
   }
 }
 
-async function* each(batches: readonly ColumnBatch[]): AsyncGenerator<ColumnBatch, undefined> {
-  yield* batches;
+async function* once(batch: ColumnBatch): AsyncGenerator<ColumnBatch, undefined> {
+  if (batch.rows > 0) yield batch;
 }
 
 /**
@@ -158,13 +159,11 @@ async function smallResult(
   const types = result.columnTypes().map((type) => resultType(type));
   if (types.includes(undefined)) return undefined;
   const known = types as ResultType[];
-  const forms = known.map(({ form }) => form);
-  const batches: ColumnBatch[] = [];
-  for (let i = 0; i < result.chunkCount; i++) {
-    const batch = readChunk(result.getChunk(i).chunk, forms);
-    if (batch.rows > 0) batches.push(batch);
-  }
-  return new Small(columnsOf(result, known), batches);
+  const batch = readWhole(
+    result,
+    known.map(({ form }) => form),
+  );
+  return new Small(columnsOf(result, known), batch);
 }
 
 /** Columns of types that we have not are asked for as texts. */

@@ -15,8 +15,8 @@ export interface Read {
   /** What goes on: all of the input, unless rows were rejected. */
   readonly input: ColumnBatch;
   readonly given: readonly (Column | undefined)[];
-  /** Row of what goes on → row of the input. */
-  readonly rows: Uint32Array;
+  /** Row of what goes on → row of the input; null: the same. */
+  readonly rows: Uint32Array | null;
   readonly coerced: number;
   readonly rejects: readonly TransformReject[];
   readonly rejected: number;
@@ -42,10 +42,10 @@ export function checkReader(
       if (lost[row] === 0) lost[row] = i + 1;
     }
   });
-  const all = numbers(input.rows);
   if (lost === undefined || !plan.strict) {
-    return { input, given, rows: all, coerced, rejects: [], rejected: 0 };
+    return { input, given, rows: null, coerced, rejects: [], rejected: 0 };
   }
+  const all = Uint32Array.from({ length: input.rows }, (_, row) => row);
   const bad = lost;
   const kept = all.filter((row) => bad[row] === 0);
   const rejects = all.filter((row) => bad[row] !== 0).subarray(0, REJECT_TEXTS);
@@ -77,10 +77,4 @@ function rejectOf(
     reason: `Value '${value?.slice(0, 100)}' is out of range. The type of '${name}' is ${typeLabel(type)}`,
     rowText: `[${texts.join(', ')}]`.slice(0, 1024),
   };
-}
-
-function numbers(rows: number): Uint32Array {
-  const all = new Uint32Array(rows);
-  for (let row = 0; row < rows; row++) all[row] = row;
-  return all;
 }

@@ -1,13 +1,23 @@
 /** Results of DuckDB as column batches. */
-import type { DuckDBResult } from '@duckdb/node-api';
+import type { DuckDBMaterializedResult, DuckDBResult } from '@duckdb/node-api';
 import type { ColumnBatch } from '../base/column-batch.ts';
 import { concatBatches } from '../formats/column-builder.ts';
 import { readChunk, type VectorForm } from './vector-read.ts';
 
-/**
- * All of a result as one batch. It is a streamed one: its memory goes as it is read, where that of a materialized one
- * stays until the garbage collector finds the object.
- */
+/** As `readColumns`, at once. For what is small: its memory stays until the garbage collector finds the object. */
+export function readWhole(
+  result: DuckDBMaterializedResult,
+  forms: readonly VectorForm[],
+): ColumnBatch {
+  const batches: ColumnBatch[] = [];
+  for (let i = 0; i < result.chunkCount; i++) {
+    const batch = readChunk(result.getChunk(i).chunk, forms);
+    if (batch.rows > 0) batches.push(batch);
+  }
+  return joined(batches, forms);
+}
+
+/** All of a result as one batch. It is a streamed one: its memory goes as it is read. */
 export async function readColumns(
   result: DuckDBResult,
   forms: readonly VectorForm[],
@@ -18,6 +28,10 @@ export async function readColumns(
     if (chunk === null || chunk.rowCount === 0) break;
     batches.push(readChunk(chunk.chunk, forms));
   }
+  return joined(batches, forms);
+}
+
+function joined(batches: readonly ColumnBatch[], forms: readonly VectorForm[]): ColumnBatch {
   if (batches.length > 0) return concatBatches(batches);
   return { rows: 0, columns: forms.map(emptyColumn) };
 }

@@ -8,37 +8,43 @@ import type { TransformOutput, TransformReject } from './engine.types.ts';
 
 export const REJECT_TEXTS = 50;
 
+/**
+ * `chosen`: the rows that WHERE left, null for all; the others are not looked at. `origin`: row of the batch → row of the input,
+ * null for the same. What is left out by either is left out in one copy.
+ */
 export function checkSink(
   schema: TableSchema,
   batch: ColumnBatch,
-  inputRow: Uint32Array,
-  unselected: number,
+  chosen: Uint32Array | null,
+  origin: Uint32Array | null,
 ): TransformOutput {
+  const selected = chosen?.length ?? batch.rows;
+  const unselected = batch.rows - selected;
+  const inputRow = (row: number) => (origin === null ? row : origin[row]!);
   const suspects = suspectRows(schema, batch);
-  if (suspects === undefined) return { batch, inputRow, unselected, rejects: [], rejected: 0 };
-  const kept = new Uint32Array(batch.rows);
-  let count = 0;
   const rejects: TransformReject[] = [];
   let rejected = 0;
-  for (let row = 0; row < batch.rows; row++) {
-    const bad = suspects[row] === 1 ? firstFault(schema, batch, row) : undefined;
-    if (bad === undefined) kept[count++] = row;
-    else if (rejected++ < REJECT_TEXTS) {
-      const texts = schema.columns.map(
-        (c, i) => valueText(batch.columns[i]!, row, c.type) ?? 'NULL',
-      );
-      rejects.push({
-        row: inputRow[row] ?? row,
-        ...bad,
-        rowText: `[${texts.join(', ')}]`.slice(0, 1024),
-      });
+  let kept = chosen;
+  if (suspects !== undefined) {
+    kept = new Uint32Array(selected);
+    let count = 0;
+    for (let i = 0; i < selected; i++) {
+      const row = chosen === null ? i : chosen[i]!;
+      const bad = suspects[row] === 1 ? firstFault(schema, batch, row) : undefined;
+      if (bad === undefined) kept[count++] = row;
+      else if (rejected++ < REJECT_TEXTS) {
+        const texts = schema.columns.map(
+          (c, k) => valueText(batch.columns[k]!, row, c.type) ?? 'NULL',
+        );
+        const rowText = `[${texts.join(', ')}]`.slice(0, 1024);
+        rejects.push({ row: inputRow(row), ...bad, rowText });
+      }
     }
+    kept = count === batch.rows ? null : kept.subarray(0, count);
   }
-  if (rejected === 0) return { batch, inputRow, unselected, rejects, rejected };
-  const rows = kept.slice(0, count);
   return {
-    batch: takeRows(batch, rows),
-    inputRow: rows.map((row) => inputRow[row] ?? row),
+    batch: kept === null ? batch : takeRows(batch, kept),
+    inputRow: kept === null || origin === null ? (kept ?? origin) : kept.map(inputRow),
     unselected,
     rejects,
     rejected,

@@ -92,20 +92,11 @@ export class Statements {
     }
   }
 
-  async withRows<R>(
-    columns: readonly NamedColumn[],
-    batches: readonly ColumnBatch[],
-    act: (rows: RowSource) => Promise<R>,
-  ): Promise<R> {
-    const rows = this.openRows(columns, batches);
-    try {
-      return await act(rows);
-    } finally {
-      rows.close();
-    }
-  }
-
   openRows(columns: readonly NamedColumn[], batches: readonly ColumnBatch[]): RowSource {
     return this.#instance.sources.open(columns, batches);
+  }
+
+  openLists(columns: readonly NamedColumn[]): RowSource {
+    return this.#instance.sources.openLists(columns);
   }
 }

@@ -8,18 +8,19 @@ import type { Column, ColumnBatch } from '../base/column-batch.ts';
 import { LoadError } from '../base/errors.ts';
 import type { SqlType } from '../base/sql-type.ts';
 import { castTextColumn } from '../formats/cast/text-cast.ts';
-import { createBuilder, takeColumn, takeRows } from '../formats/column-builder.ts';
+import { createBuilder, takeColumn } from '../formats/column-builder.ts';
 import { castSql, categoryOf } from './cast-sql.ts';
 import { formOf, type NamedColumn } from './duckdb-types.ts';
 import type { ColumnSource, TransformOutput, TransformPlan } from './engine.types.ts';
 import { conditionSql, typedSql } from './expr-sql.ts';
-import { fieldCasts } from './field-casts.ts';
+import { batchColumns, fieldCasts } from './field-casts.ts';
 import { localText } from './local-time.ts';
 import { checkReader, type Read } from './reader-check.ts';
-import { readColumns } from './result-read.ts';
+import { readWhole } from './result-read.ts';
 import type { RowSource } from './row-source.ts';
 import { checkSink, REJECT_TEXTS } from './sink.ts';
 import type { Statements } from './statements.ts';
+import { TextCasts } from './text-casts.ts';
 import type { Typed } from './translate.types.ts';
 import { trySql } from './try-sql.ts';
 
@@ -55,9 +56,10 @@ export class Transformer {
     input: ColumnBatch,
     signal?: AbortSignal,
   ): Promise<TransformOutput> {
-    const given = plan.sources.map((source, i) => givenColumn(plan, source, i, input));
+    const casts = new TextCasts();
+    const given = plan.sources.map((source, i) => givenColumn(plan, source, i, input, casts));
     const read = checkReader(plan, input, given);
-    const output = await this.#transform(plan, read, signal);
+    const output = await this.#transform(plan, read, casts, signal);
     return {
       ...output,
       coerced: read.coerced,
@@ -68,7 +70,8 @@ export class Transformer {
 
   async #transform(
     plan: TransformPlan,
-    { input, given, rows: all }: Read,
+    { input, given, rows: origin }: Read,
+    casts: TextCasts,
     signal: AbortSignal | undefined,
   ): Promise<TransformOutput> {
     const { schema, sources } = plan;
@@ -77,18 +80,15 @@ export class Transformer {
       const columns = given.map(
         (column, i) => column ?? createBuilder(schema.columns[i]!.type, 0).finish(),
       );
-      return checkSink(schema, { rows: input.rows, columns }, all, 0);
+      return checkSink(schema, { rows: input.rows, columns }, null, origin);
     }
-    const question = questionOf(plan, input, given);
+    const question = questionOf(plan, input, given, casts);
     const made = await this.#ask(question, input.rows, signal);
     let at = 0;
     const columns = given.map((column) => column ?? made[at++]!);
     const batch = { rows: input.rows, columns };
-    if (plan.where === undefined) return checkSink(schema, batch, all, 0);
-    const chosen = chosenRows(made[at], input.rows);
-    if (chosen.length === input.rows) return checkSink(schema, batch, all, 0);
-    const rows = chosen.map((row) => all[row]!);
-    return checkSink(schema, takeRows(batch, chosen), rows, input.rows - chosen.length);
+    const chosen = plan.where === undefined ? null : chosenRows(made[at], input.rows);
+    return checkSink(schema, batch, chosen, origin);
   }
 
   close(): void {
@@ -103,7 +103,7 @@ export class Transformer {
       session.rows.set([{ rows, columns: question.columns }]);
       const columns = await this.#statements.inSlot(
         session.connection,
-        async () => readColumns(await session.prepared.stream(), question.outputs.map(formOf)),
+        async () => readWhole(await session.prepared.run(), question.outputs.map(formOf)),
         signal,
       );
       assert(columns.rows === rows, 'one row comes out for each that went in');
@@ -124,7 +124,7 @@ export class Transformer {
 
   async #begin(question: Question): Promise<Session> {
     const connection = await this.#statements.connect();
-    const rows = this.#statements.openRows(question.input, []);
+    const rows = this.#statements.openLists(question.input);
     try {
       const prepared = await this.#statements.inSlot(connection, () =>
         connection.prepare(question.sql(rows.sql)),
@@ -150,6 +150,7 @@ function givenColumn(
   source: ColumnSource,
   i: number,
   input: ColumnBatch,
+  casts: TextCasts,
 ): Column | undefined {
   const { type } = plan.schema.columns[i]!;
   switch (source.kind) {
@@ -160,7 +161,7 @@ function givenColumn(
       const from = plan.fields[source.field]!.type;
       // A field that expressions use as well is read as text (semantics.md 2.1, rule 3).
       const asText = column.kind === 'bytes' && from.name === 'VARCHAR' && type.name !== 'VARCHAR';
-      return asText ? castTextColumn(column, input.rows, type, 'reader') : column;
+      return asText ? casts.cast(column, input.rows, type, 'reader') : column;
     }
     case 'null':
       return repeat(null, type, input.rows);
@@ -184,6 +185,7 @@ function questionOf(
   plan: TransformPlan,
   input: ColumnBatch,
   given: readonly (Column | undefined)[],
+  casts: TextCasts,
 ): Question {
   const { schema, sources, context, where } = plan;
   const wanted = new Map<string, { type: SqlType; column: Column }>();
@@ -229,22 +231,25 @@ function questionOf(
     where === undefined
       ? undefined
       : trySql(where, conditionSql(where, { context, column: target }));
-  if (wanted.size === 0) {
-    const values = new Int8Array(input.rows);
-    wanted.set('one', { type: { name: 'TINYINT' }, column: { kind: 'i8', valid: null, values } });
-  }
   // What is asked of a text for every row is cheaper here, for all rows at once, than row by row out of the statement.
   const cast = (column: string, type: SqlType): string | undefined => {
     const name = `${column}_${type.name.toLowerCase()}`;
     const from = wanted.get(column)?.column;
     if (from?.kind !== 'bytes') return undefined;
     if (!wanted.has(name)) {
-      wanted.set(name, { type, column: castTextColumn(from, input.rows, type, 'cast') });
+      wanted.set(name, { type, column: casts.cast(from, input.rows, type, 'cast') });
     }
     return name;
   };
   const made = items.map((item) => fieldCasts(item, cast));
   const chosen = keep === undefined ? undefined : fieldCasts(keep, cast);
+  // Columns that nothing names any more are not worth their way; but there has to be one.
+  const named = new Set([...made, chosen ?? ''].flatMap(batchColumns));
+  for (const name of wanted.keys()) if (!named.has(name)) wanted.delete(name);
+  if (wanted.size === 0) {
+    const values = new Int8Array(input.rows);
+    wanted.set('one', { type: { name: 'TINYINT' }, column: { kind: 'i8', valid: null, values } });
+  }
   const sql = (rows: string): string => {
     if (chosen === undefined) return `SELECT ${made.join(', ')} FROM ${rows}`;
     const inner = ['*', ...made].join(', ');
@@ -259,10 +264,11 @@ function questionOf(
   };
 }
 
-function chosenRows(keep: Column | undefined, rows: number): Uint32Array {
+/** Null: all of them. */
+function chosenRows(keep: Column | undefined, rows: number): Uint32Array | null {
   assert(keep?.kind === 'i8', 'WHERE is TRUE or FALSE');
   const chosen = new Uint32Array(rows);
   let count = 0;
   for (let row = 0; row < rows; row++) if (keep.values[row] === 1) chosen[count++] = row;
-  return chosen.slice(0, count);
+  return count === rows ? null : chosen.subarray(0, count);
 }

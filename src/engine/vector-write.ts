@@ -44,6 +44,15 @@ export function writeVector(
   );
 }
 
+/** Makes all rows of the column one list, the only value of a vector that was reset. */
+export function writeList(vector: RawVector, column: Column, type: SqlType, rows: number): void {
+  raw.list_vector_reserve(vector, rows);
+  raw.list_vector_set_size(vector, rows);
+  const entry = BigUint64Array.of(0n, BigInt(rows));
+  raw.copy_data_to_vector(vector, 0, entry.buffer, 0, entry.byteLength);
+  if (rows > 0) writeVector(raw.list_vector_get_child(vector), column, type, 0, rows);
+}
+
 /** How many rows from `from` on hold at most `bytesMax` of text, at least one. */
 export function rowsWithin(
   columns: readonly Column[],

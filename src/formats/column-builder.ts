@@ -5,6 +5,7 @@ import {
   type ColumnBatch,
   type ColumnKind,
   columnKind,
+  NUMBER_OTHER,
 } from '../base/column-batch.ts';
 import type { SqlType } from '../base/sql-type.ts';
 
@@ -51,6 +52,9 @@ export class ColumnBuilder {
   view: DataView;
   /** Of the texts in `data`. */
   end = 0;
+  /** Kind bytes, once `seeNumbers` was called: SeenNumbers in the making, as long as there is room for rows. */
+  numbers: Float64Array | undefined;
+  forms: Uint8Array | undefined;
   #values: Values;
   /** Absent while no row was NULL. */
   #valid: Uint8Array | undefined;
@@ -76,6 +80,12 @@ export class ColumnBuilder {
   /** Room for so many more bytes of text. */
   reserveData(length: number): void {
     if (this.end + length > this.data.length) this.#growData(length);
+  }
+
+  /** From here on the caller may say which number a row's text is. */
+  seeNumbers(): void {
+    this.numbers = new Float64Array(this.#capacity);
+    this.forms = new Uint8Array(this.#capacity);
   }
 
   appendNull(): void {
@@ -151,6 +161,7 @@ export class ColumnBuilder {
       this.#valid![row] = 1;
       this.#nulls -= 1;
     }
+    if (rows < this.rows) this.forms?.fill(NUMBER_OTHER, rows, this.rows);
     this.rows = Math.min(rows, this.rows);
     if (this.kind === 'bytes') this.end = this.offsets[this.rows] ?? 0;
   }
@@ -161,7 +172,10 @@ export class ColumnBuilder {
     const valid = this.#nulls === 0 ? null : fitting(this.#valid!, rows);
     if (this.kind === 'bytes') {
       const offsets = fitting(this.offsets, rows + 1);
-      return { kind: 'bytes', valid, offsets, data: fitting(this.data, this.end) };
+      const texts = { kind: 'bytes', valid, offsets, data: fitting(this.data, this.end) } as const;
+      if (this.numbers === undefined || this.forms === undefined) return texts;
+      const values = fitting(this.numbers, rows);
+      return { ...texts, numbers: { values, forms: fitting(this.forms, rows) } };
     }
     const words = this.kind === 'i128' ? 2 * rows : rows;
     return { kind: this.kind, valid, values: fitting(this.#values, words) } as Column;
@@ -186,6 +200,12 @@ export class ColumnBuilder {
       const offsets = new Uint32Array(capacity + 1);
       offsets.set(this.offsets);
       this.offsets = offsets;
+      const { numbers, forms } = this;
+      if (numbers !== undefined && forms !== undefined) {
+        this.seeNumbers();
+        this.numbers?.set(numbers);
+        this.forms?.set(forms);
+      }
       return;
     }
     const values = allocate(this.kind, capacity);

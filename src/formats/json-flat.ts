@@ -9,9 +9,10 @@
  * row is remembered, and as long as the next rows have the same, nothing of it is read again.
  */
 import { isUtf8 } from 'node:buffer';
+import { NUMBER_FRACTION, NUMBER_WHOLE } from '../base/column-batch.ts';
 import type { Moment } from './cast/date-bytes.ts';
 import { putDate, putDatetime } from './cast/date-bytes.ts';
-import { putDouble, putInt32, putInt64 } from './cast/number-bytes.ts';
+import { putDouble, putInt32, putInt64, scanNumber, scanned } from './cast/number-bytes.ts';
 import type { ColumnBuilder } from './column-builder.ts';
 import type { DecodePlan, JsonFormat } from './decode.types.ts';
 import * as read from './fast-field.ts';
@@ -22,7 +23,6 @@ import type { RowSink, SinkColumn } from './row-sink.ts';
 const QUOTE = 34;
 const COMMA = 44;
 const MINUS = 45;
-const POINT = 46;
 const ZERO = 48;
 const COLON = 58;
 const OPEN = 123;
@@ -240,7 +240,7 @@ export class FlatJson {
 
   /** Copied and looked at in one go, plain characters by the word. */
   #text(bytes: Uint8Array, view: DataView, start: number, end: number, field: FlatField): number {
-    if (bytes[start] !== QUOTE) return this.#numberText(bytes, start, end, field);
+    if (bytes[start] !== QUOTE) return this.#numberText(bytes, view, start, end, field);
     const { builder, lengthMax } = field;
     const room = end - start < lengthMax ? end - start : lengthMax;
     if (builder.end + room > builder.data.length) builder.reserveData(room);
@@ -272,27 +272,36 @@ export class FlatJson {
     return -1;
   }
 
-  /** A number is a text as it is written. Without an exponent: such a one is for `#value`, as all that is no number is. */
-  #numberText(bytes: Uint8Array, start: number, end: number, field: FlatField): number {
+  /** A number is a text as it is written; which one it is is kept beside it. What is not easy is for `#value`. */
+  #numberText(
+    bytes: Uint8Array,
+    view: DataView,
+    at: number,
+    end: number,
+    field: FlatField,
+  ): number {
     const { builder, lengthMax } = field;
-    const whole = bytes[start] === MINUS ? start + 1 : start;
-    let at = whole;
-    while (at < end && bytes[at]! >= 48 && bytes[at]! <= 57) at += 1;
-    if (at === whole || (bytes[whole] === ZERO && at > whole + 1)) return -1;
-    if (at < end && bytes[at] === POINT) {
-      const fraction = ++at;
-      while (at < end && bytes[at]! >= 48 && bytes[at]! <= 57) at += 1;
-      if (at === fraction) return -1;
-    }
-    const next = at < end ? bytes[at]! : 0;
-    const length = at - start;
+    const first = bytes[at] === MINUS ? at + 1 : at;
+    if (bytes[first] === ZERO && isDigit(bytes[first + 1])) return -1;
+    const value = scanNumber(bytes, at, end);
+    if (Number.isNaN(value)) return -1;
+    const { stop, isWhole } = scanned;
+    const next = stop < end ? bytes[stop]! : 0;
+    const length = stop - at;
     if ((next !== COMMA && next !== CLOSE && next > 32) || length > lengthMax) return -1;
-    if (builder.end + length > builder.data.length) builder.reserveData(length);
-    const { data } = builder;
-    let to = builder.end;
-    for (let from = start; from < at; from++) data[to++] = bytes[from]!;
-    read.endText(builder, to);
-    return at;
+    // By the word, and so up to three bytes too many, which the next value is written over.
+    if (builder.end + length + 4 > builder.data.length) builder.reserveData(length + 4);
+    const { view: copy, end: to, rows } = builder;
+    if (stop + 4 <= view.byteLength) {
+      for (let i = 0; i < length; i += 4) copy.setInt32(to + i, view.getInt32(at + i, true), true);
+    } else {
+      for (let i = 0; i < length; i++) builder.data[to + i] = bytes[at + i]!;
+    }
+    if (builder.forms === undefined) builder.seeNumbers();
+    builder.forms![rows] = isWhole ? NUMBER_WHOLE : NUMBER_FRACTION;
+    builder.numbers![rows] = value;
+    read.endText(builder, to + length);
+    return stop;
   }
 
   #blanks(bytes: Uint8Array, end: number): void {

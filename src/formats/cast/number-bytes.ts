@@ -64,11 +64,14 @@ export function putInt64(column: ColumnBuilder, bytes: Uint8Array, from: number,
   return at;
 }
 
+/** What `scanNumber` saw last: where it stopped, and whether there was no point. One object, as it is asked for every value. */
+export const scanned = { stop: 0, isWhole: false };
+
 /**
- * The column has a row reserved. Kind f64: up to 15 digits without an exponent. Digits and the power of ten are exact, so
- * that their quotient is the double nearest to the text.
+ * Up to 15 digits, with or without a point, without an exponent; NaN where the value is for the exact way. Digits and the power
+ * of ten are exact, so that their quotient is the double nearest to the text.
  */
-export function putDouble(column: ColumnBuilder, bytes: Uint8Array, from: number, end: number) {
+export function scanNumber(bytes: Uint8Array, from: number, end: number): number {
   const negative = bytes[from] === MINUS;
   const start = negative ? from + 1 : from;
   let at = start;
@@ -79,7 +82,7 @@ export function putDouble(column: ColumnBuilder, bytes: Uint8Array, from: number
     value = value * 10 + digit;
   }
   let digits = at - start;
-  if (digits === 0) return -1;
+  if (digits === 0) return Number.NaN;
   let isWhole = true;
   if (at < end && bytes[at] === POINT) {
     isWhole = false;
@@ -91,13 +94,22 @@ export function putDouble(column: ColumnBuilder, bytes: Uint8Array, from: number
     }
     const fraction = at - point;
     digits += fraction;
-    if (fraction === 0 || digits > DIGITS_EXACT) return -1;
+    if (fraction === 0 || digits > DIGITS_EXACT) return Number.NaN;
     value /= POWERS[fraction]!;
-  } else if (digits > DIGITS_EXACT) return -1;
+  } else if (digits > DIGITS_EXACT) return Number.NaN;
   // What goes on is another form: an exponent, a word.
   const next = at < end ? bytes[at]! | 32 : 0;
-  if (next >= 97 && next <= 122) return -1;
+  if (next >= 97 && next <= 122) return Number.NaN;
+  scanned.stop = at;
+  scanned.isWhole = isWhole;
   // As the exact way has it: a whole zero has no sign.
-  column.doubles[column.rows++] = negative ? (isWhole ? -value || 0 : -value) : value;
-  return at;
+  return negative ? (isWhole ? -value || 0 : -value) : value;
+}
+
+/** The column has a row reserved. Kind f64: what `scanNumber` takes. */
+export function putDouble(column: ColumnBuilder, bytes: Uint8Array, from: number, end: number) {
+  const value = scanNumber(bytes, from, end);
+  if (Number.isNaN(value)) return -1;
+  column.doubles[column.rows++] = value;
+  return scanned.stop;
 }
