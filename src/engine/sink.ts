@@ -1,5 +1,11 @@
 /** What the table sink checks of every row (semantics.md 3.8, sink texts). */
-import { type Column, type ColumnBatch, isNull } from '../base/column-batch.ts';
+import {
+  type Column,
+  type ColumnBatch,
+  type I64Column,
+  type I128Column,
+  isNull,
+} from '../base/column-batch.ts';
 import { typeLabel } from '../base/sql-type.ts';
 import type { TableSchema } from '../base/table-schema.ts';
 import { bigAt, takeRows } from '../formats/column-builder.ts';
@@ -52,39 +58,68 @@ export function checkSink(
 }
 
 /** Column by column, without a look at what cannot be wrong: rows that may have a fault, or `undefined` for none. */
-function suspectRows(schema: TableSchema, batch: ColumnBatch): Uint8Array | undefined {
+function suspectRows({ columns }: TableSchema, batch: ColumnBatch): Uint8Array | undefined {
   let suspects: Uint8Array | undefined;
-  const suspect = (row: number) => {
-    suspects ??= new Uint8Array(batch.rows);
-    suspects[row] = 1;
-  };
-  schema.columns.forEach(({ type, nullable }, i) => {
+  for (let i = 0; i < columns.length; i++) {
+    const { type, nullable } = columns[i]!;
     const column = batch.columns[i]!;
-    const { valid } = column;
-    if (!nullable && valid !== null) {
-      for (let row = 0; row < batch.rows; row++) if (valid[row] === 0) suspect(row);
+    if (!nullable && column.valid !== null) {
+      suspects = withNulls(column.valid, batch.rows, suspects);
     }
     if (column.kind === 'bytes' && type.name !== 'JSON') {
-      const max = type.length ?? 1;
-      const { offsets } = column;
-      for (let row = 0; row < batch.rows; row++) {
-        if (offsets[row + 1]! - offsets[row]! > max) suspect(row);
-      }
+      suspects = withLong(column.offsets, type.length ?? 1, batch.rows, suspects);
     } else if (type.name === 'DECIMAL' && (column.kind === 'i64' || column.kind === 'i128')) {
-      // As a double, and with room for its rounding: what is near the limit is looked at exactly.
-      const max = 10 ** (type.precision ?? 10) * (1 - 1e-9);
-      const width = column.kind === 'i64' ? 2 : 4;
-      const { buffer, byteOffset, byteLength } = column.values;
-      const low = new Uint32Array(buffer, byteOffset, byteLength / 4);
-      const high = new Int32Array(buffer, byteOffset, byteLength / 4);
-      for (let row = 0; row < batch.rows; row++) {
-        let value = high[width * row + width - 1]!;
-        for (let word = width - 2; word >= 0; word--)
-          value = value * 2 ** 32 + low[width * row + word]!;
-        if (Math.abs(value) >= max) suspect(row);
-      }
+      suspects = withLarge(column, type.precision ?? 10, batch.rows, suspects);
     }
-  });
+  }
+  return suspects;
+}
+
+function withNulls(valid: Uint8Array, rows: number, found: Uint8Array | undefined) {
+  let suspects = found;
+  for (let row = 0; row < rows; row++) {
+    if (valid[row] !== 0) continue;
+    suspects ??= new Uint8Array(rows);
+    suspects[row] = 1;
+  }
+  return suspects;
+}
+
+function withLong(offsets: Uint32Array, max: number, rows: number, found: Uint8Array | undefined) {
+  let suspects = found;
+  let start = offsets[0]!;
+  for (let row = 0; row < rows; row++) {
+    const end = offsets[row + 1]!;
+    if (end - start > max) {
+      suspects ??= new Uint8Array(rows);
+      suspects[row] = 1;
+    }
+    start = end;
+  }
+  return suspects;
+}
+
+/** As a double, and with room for its rounding: what is near the limit is looked at exactly. */
+function withLarge(
+  { kind, values }: I64Column | I128Column,
+  precision: number,
+  rows: number,
+  found: Uint8Array | undefined,
+) {
+  let suspects = found;
+  const max = 10 ** precision * (1 - 1e-9);
+  const width = kind === 'i64' ? 2 : 4;
+  const { buffer, byteOffset, byteLength } = values;
+  const low = new Uint32Array(buffer, byteOffset, byteLength / 4);
+  const high = new Int32Array(buffer, byteOffset, byteLength / 4);
+  for (let row = 0; row < rows; row++) {
+    let value = high[width * row + width - 1]!;
+    for (let word = width - 2; word >= 0; word--)
+      value = value * 2 ** 32 + low[width * row + word]!;
+    if (Math.abs(value) < max) continue;
+    suspects ??= new Uint8Array(rows);
+    suspects[row] = 1;
+  }
   return suspects;
 }
 

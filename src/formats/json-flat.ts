@@ -209,7 +209,11 @@ export class FlatJson {
   /** The form that machines write for the type: where it ends, or −1 where nothing was taken. */
   #usual(bytes: Uint8Array, view: DataView, at: number, end: number, field: FlatField): number {
     const { reader, builder } = field;
-    if (reader === read.READ_TEXT) return this.#text(bytes, view, at, end, field);
+    if (reader === read.READ_TEXT) {
+      return bytes[at] === QUOTE
+        ? this.#text(bytes, view, at, end, field)
+        : this.#numberText(bytes, view, at, end, field);
+    }
     if (reader <= read.READ_DOUBLE) {
       // JSON has no zeros in front.
       const first = bytes[at] === MINUS ? at + 1 : at;
@@ -240,7 +244,6 @@ export class FlatJson {
 
   /** Copied and looked at in one go, plain characters by the word. */
   #text(bytes: Uint8Array, view: DataView, start: number, end: number, field: FlatField): number {
-    if (bytes[start] !== QUOTE) return this.#numberText(bytes, view, start, end, field);
     const { builder, lengthMax } = field;
     const room = end - start < lengthMax ? end - start : lengthMax;
     if (builder.end + room > builder.data.length) builder.reserveData(room);
