@@ -14,7 +14,7 @@ import type {
   PartSpec,
   PartWriter,
 } from '../../src/engine/engine.types.ts';
-import type { Statements } from '../../src/engine/statements.ts';
+import type { PreparedRows } from '../../src/engine/prepared-rows.ts';
 import { Transformer } from '../../src/engine/transform.ts';
 import { concatBatches, emptyBatch, takeRows } from '../../src/formats/column-builder.ts';
 import { decodeBatch, encodeBatch } from '../../src/formats/column-codec.ts';
@@ -97,7 +97,7 @@ export function standInEngine(
   tell: (moment: string) => void = () => {},
 ): Engine {
   const transformer = new Transformer(
-    new Proxy({} as Statements, {
+    new Proxy({} as PreparedRows, {
       get: () => {
         throw unsupported('expressions');
       },

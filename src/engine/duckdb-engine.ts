@@ -10,6 +10,8 @@ import { LockedInstance } from './duckdb-instance.ts';
 import type * as T from './engine.types.ts';
 import { mergeParts } from './merge.ts';
 import { openPartWriter } from './part-writer.ts';
+import { AggregatingWriter } from './pre-aggregate.ts';
+import { PreparedRows } from './prepared-rows.ts';
 import { runQuery } from './query.ts';
 import { Slots, tooManyStatements } from './slots.ts';
 import { Statements } from './statements.ts';
@@ -65,7 +67,8 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
   });
   const loading = new Statements(loads, loadSlots, clock);
   const held = { total: 0, max: options.heldBytesMax ?? HELD_BYTES_MAX };
-  const transformer = new Transformer(loading);
+  const prepared = new PreparedRows(loading);
+  const transformer = new Transformer(prepared);
   const querying = { statements: new Statements(queries, querySlots, clock), results };
   let closing: Promise<void> | undefined;
 
@@ -81,13 +84,17 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
     results.refuse();
     await Promise.all([loadSlots.close(), querySlots.close()]);
     clock.clearTimeout(again);
-    transformer.close();
+    prepared.close();
     await Promise.all([loads.close(), queries.close()]);
   };
 
   return {
     transform: (plan, input, signal) => transformer.transform(plan, input, signal),
-    openPart: (spec) => openPartWriter(held, spec),
+    openPart: (spec) => {
+      const writer = openPartWriter(held, spec);
+      if (spec.schema.model === 'DUPLICATE') return writer;
+      return new AggregatingWriter(writer, spec.schema, prepared);
+    },
     merge: (spec, parts, signal) => mergeParts(loading, spec, parts, signal),
     query: (plan, tables, signal) => runQuery(querying, plan, tables, signal),
     close: () => (closing ??= close()),

@@ -117,11 +117,12 @@ async function partOf(
   rows: readonly Text[][],
   version: number,
   inlineBytesMax: number,
+  batchRows = 40,
 ): Promise<PartInput> {
   const writer = engine.openPart({ schema, path: join(dir, `${files++}.parquet`), inlineBytesMax });
   const types = schema.columns.map(({ type }) => type);
-  for (let from = 0; from < rows.length; from += 40) {
-    const some = rows.slice(from, from + 40);
+  for (let from = 0; from < rows.length; from += batchRows) {
+    const some = rows.slice(from, from + batchRows);
     await writer.append(batchOf(types, some), Float64Array.from(some, tabletOf));
   }
   const { data, tablets } = await writer.finish();
@@ -129,7 +130,8 @@ async function partOf(
     partId: `p${files}`,
     data,
     merged: false,
-    tablets: tablets.map(({ tabletId }) => ({ tabletId, version })),
+    rows: writer.rows,
+    tablets: tablets.map(({ tabletId, rows: count }) => ({ tabletId, version, rows: count })),
   };
 }
 
@@ -175,6 +177,39 @@ describe('P2: AGGREGATE tables, whatever the order of parts, files and merges', 
     expect(sorted(await shown(aggregate, [lower, ...rest]))).toEqual(expected);
     const all = await mergeOf(aggregate, [...rest, lower], 1e6);
     expect(sorted(await shown(aggregate, [all]))).toEqual(expected);
+  });
+
+  it.each([
+    { name: 'inline', inlineBytesMax: 1e7 },
+    { name: 'a file', inlineBytesMax: 0 },
+  ])('rows of one batch are merged when they are staged: $name', async ({ inlineBytesMax }) => {
+    const random = chance(4);
+    const versions = [someRows(random, 10_000), someRows(random, 4_500), someRows(random, 300)];
+    const parts: PartInput[] = [];
+    for (const [i, rows] of versions.entries())
+      parts.push(await partOf(aggregate, rows, 2 + i, inlineBytesMax, 5_000));
+    // Twenty keys, two batches and one; a small batch goes as it is.
+    expect(parts.map(({ rows }) => rows)).toEqual([40, 20, 300]);
+    const expected = sorted(model(versions));
+    expect(sorted(await shown(aggregate, parts))).toEqual(expected);
+    expect(sorted(await shown(aggregate, [await mergeOf(aggregate, parts, 0)]))).toEqual(expected);
+  });
+
+  it('what merging makes no smaller is not tried again at once', async () => {
+    const schema = schemaOf(
+      [
+        { name: 'k', type: { name: 'INT' }, isKey: true },
+        { name: 'v', type: BIGINT, agg: 'SUM' },
+      ],
+      'AGGREGATE',
+    );
+    const rows = Array.from({ length: 15_000 }, (_, i) => [String(i < 5_000 ? i : i % 7), '1']);
+    const part = await partOf(schema, rows, 2, 0, 5_000);
+    expect(part.rows).toBe(15_000);
+    const [one] = await shown(schema, [part]).then((shownRows) =>
+      shownRows.filter(([k]) => k === '1'),
+    );
+    expect(Number(one?.[1])).toBeGreaterThan(1_000);
   });
 
   it('a sum that leaves its type wraps around, and the table stays readable', async () => {

@@ -2,7 +2,6 @@
  * Source fields → table columns. What is only named passes as it came; expressions and WHERE are one statement over all
  * rows of the batch, prepared once for a plan and run again for its next batches.
  */
-import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
 import { assert } from '../base/assert.ts';
 import type { Column, ColumnBatch } from '../base/column-batch.ts';
 import { LoadError } from '../base/errors.ts';
@@ -10,45 +9,29 @@ import type { SqlType } from '../base/sql-type.ts';
 import { castTextColumn } from '../formats/cast/text-cast.ts';
 import { createBuilder, takeColumn } from '../formats/column-builder.ts';
 import { castSql, categoryOf } from './cast-sql.ts';
-import { formOf, type NamedColumn } from './duckdb-types.ts';
 import type { ColumnSource, TransformOutput, TransformPlan } from './engine.types.ts';
 import { conditionSql, typedSql } from './expr-sql.ts';
 import { batchColumns, fieldCasts } from './field-casts.ts';
 import { localText } from './local-time.ts';
+import type { PreparedRows, Question } from './prepared-rows.ts';
 import { checkReader, type Read } from './reader-check.ts';
-import { readWhole } from './result-read.ts';
-import type { RowSource } from './row-source.ts';
 import { checkSink, REJECT_TEXTS } from './sink.ts';
-import type { Statements } from './statements.ts';
 import { TextCasts } from './text-casts.ts';
 import type { Typed } from './translate.types.ts';
 import { trySql } from './try-sql.ts';
 
-const IDLE_MAX = 8;
 const BOOLEAN: SqlType = { name: 'BOOLEAN' };
 
-/** A prepared statement over rows that change. */
-interface Session {
-  readonly connection: DuckDBConnection;
-  readonly rows: RowSource;
-  readonly prepared: DuckDBPreparedStatement;
-}
-
-/** What the engine is asked, and how the answer is read. */
-interface Question {
-  readonly sql: (rows: string) => string;
-  readonly input: readonly NamedColumn[];
+/** What the engine is asked, and of what. */
+interface Asked extends Question {
   readonly columns: readonly Column[];
-  readonly outputs: readonly SqlType[];
 }
 
 export class Transformer {
-  readonly #statements: Statements;
-  /** Sessions that nobody uses now, by what they were prepared for, the longest unused first. */
-  readonly #idle: { readonly key: string; readonly session: Session }[] = [];
+  readonly #prepared: PreparedRows;
 
-  constructor(statements: Statements) {
-    this.#statements = statements;
+  constructor(prepared: PreparedRows) {
+    this.#prepared = prepared;
   }
 
   async transform(
@@ -83,64 +66,14 @@ export class Transformer {
       return checkSink(schema, { rows: input.rows, columns }, null, origin);
     }
     const question = questionOf(plan, input, given, casts);
-    const made = await this.#ask(question, input.rows, signal);
+    const rows = { rows: input.rows, columns: question.columns };
+    const { rows: answered, columns: made } = await this.#prepared.ask(question, rows, signal);
+    assert(answered === input.rows, 'one row comes out for each that went in');
     let at = 0;
     const columns = given.map((column) => column ?? made[at++]!);
     const batch = { rows: input.rows, columns };
     const chosen = plan.where === undefined ? null : chosenRows(made[at], input.rows);
     return checkSink(schema, batch, chosen, origin);
-  }
-
-  close(): void {
-    for (const { session } of this.#idle.splice(0)) this.#end(session);
-  }
-
-  async #ask(question: Question, rows: number, signal?: AbortSignal): Promise<readonly Column[]> {
-    const types = question.input.map(({ type }) => JSON.stringify(type));
-    const key = `${question.sql('')}\n${types.join()}`;
-    const session = this.#take(key) ?? (await this.#begin(question));
-    try {
-      session.rows.set([{ rows, columns: question.columns }]);
-      const columns = await this.#statements.inSlot(
-        session.connection,
-        async () => readWhole(await session.prepared.run(), question.outputs.map(formOf)),
-        signal,
-      );
-      assert(columns.rows === rows, 'one row comes out for each that went in');
-      session.rows.set([]);
-      this.#idle.push({ key, session });
-      if (this.#idle.length > IDLE_MAX) this.#end(this.#idle.shift()!.session);
-      return columns.columns;
-    } catch (error) {
-      this.#end(session);
-      throw error;
-    }
-  }
-
-  #take(key: string): Session | undefined {
-    const at = this.#idle.findLastIndex((one) => one.key === key);
-    return at < 0 ? undefined : this.#idle.splice(at, 1)[0]!.session;
-  }
-
-  async #begin(question: Question): Promise<Session> {
-    const connection = await this.#statements.connect();
-    const rows = this.#statements.openLists(question.input);
-    try {
-      const prepared = await this.#statements.inSlot(connection, () =>
-        connection.prepare(question.sql(rows.sql)),
-      );
-      return { connection, rows, prepared };
-    } catch (error) {
-      rows.close();
-      this.#statements.disconnect(connection);
-      throw error;
-    }
-  }
-
-  #end({ connection, rows, prepared }: Session): void {
-    rows.close();
-    prepared.destroySync();
-    this.#statements.disconnect(connection);
   }
 }
 
@@ -186,7 +119,7 @@ function questionOf(
   input: ColumnBatch,
   given: readonly (Column | undefined)[],
   casts: TextCasts,
-): Question {
+): Asked {
   const { schema, sources, context, where } = plan;
   const wanted = new Map<string, { type: SqlType; column: Column }>();
   const field = (path: readonly string[]): Typed => {
