@@ -59,7 +59,7 @@ export class Faults {
       process.disk.isFull = false;
       process.disk.stalledUntilMs = 0;
       if (process.boot !== undefined) process.boot.pausedUntilMs = 0;
-      if (!process.isAlive && !process.isStopped) process.start();
+      process.back();
     }
   }
 
@@ -68,13 +68,7 @@ export class Faults {
     if (!process.isAlive) return;
     world.trace.reach(process === fe ? 'proc.crash fe' : 'proc.crash be');
     process.crash();
-    this.#back(process, backMs);
-  }
-
-  #back(process: Process, backMs: number): void {
-    this.#harness.world.clock.at(backMs, () => {
-      if (!process.isAlive && !process.isStopped) process.start();
-    });
+    process.backAfter(backMs);
   }
 
   #processes(): readonly Process[] {
@@ -173,6 +167,6 @@ export class Faults {
       process.crash();
       if (damageDisk(disk, kind, this.#random)) this.#harness.checkers.diskDamaged();
     }
-    this.#back(process, backMs);
+    process.backAfter(backMs);
   }
 }

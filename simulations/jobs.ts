@@ -2,11 +2,10 @@
 import { ACTIONS, CRASH_POINTS, VICTIMS } from './crash-points/points.ts';
 import { runCrashPoint } from './crash-points/run.ts';
 import { MUTANTS } from './mutants/mutants.ts';
-import { type Profile, swarm } from './options.ts';
-import { type RunOptions, runSeed, type SeedResult } from './run.ts';
+import type { Profile } from './options.ts';
+import { optionsOf, type RunOptions, runSeed, type SeedResult } from './run.ts';
 import { SCENARIOS } from './scenarios/scenarios.ts';
 import { shrunkOptions } from './shrink.ts';
-import { seededRandom } from './world/random.ts';
 
 export interface Job {
   readonly seed: string;
@@ -69,9 +68,7 @@ export function runOptions(job: Job): RunOptions {
   const mutant = named(MUTANTS, job.mutant, 'planted bug');
   const profile = job.profile ?? mutant?.profile ?? 'atlas';
   const only =
-    job.only === undefined
-      ? {}
-      : shrunkOptions(swarm(seededRandom(job.seed).fork('swarm'), profile), job.only);
+    job.only === undefined ? {} : shrunkOptions(optionsOf(job.seed, { profile }), job.only);
   return {
     profile,
     ...(mutant === undefined ? {} : { mutant }),
@@ -85,15 +82,15 @@ export function runOptions(job: Job): RunOptions {
   };
 }
 
-export async function runJob(job: Job, coreNow: () => number): Promise<Report> {
+export async function runJob(job: Job, now: () => number): Promise<Report> {
   const result = await (job.crashPoint === undefined
-    ? runSeed(job.seed, coreNow, runOptions(job))
-    : runCrashPointJob(job.crashPoint, coreNow));
+    ? runSeed(job.seed, now, runOptions(job))
+    : runCrashPointJob(job.crashPoint, now));
   return { ...result, reached: Object.fromEntries(result.reached) };
 }
 
-async function runCrashPointJob(text: string, coreNow: () => number): Promise<SeedResult> {
-  const result = await runCrashPoint(crashPoint(text), coreNow);
+async function runCrashPointJob(text: string, now: () => number): Promise<SeedResult> {
+  const result = await runCrashPoint(crashPoint(text), now);
   if (result.isReached || result.failure !== null) return result;
   const failure = { invariant: 'reached', message: `${text} was not reached`, atMs: 0 };
   return { ...result, failure };

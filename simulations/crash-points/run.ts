@@ -1,7 +1,7 @@
 /** One crash point under one action for one victim, as a run: calm but for what happens there. */
 import type { Harness } from '../harness.ts';
 import { CALM, type SwarmOptions } from '../options.ts';
-import { type RunOptions, runSeed, type SeedResult } from '../run.ts';
+import { runSeed, type SeedResult } from '../run.ts';
 import type { BeProcess, FeProcess } from '../world/cluster.ts';
 import type { Action, CrashPoint, Victim } from './points.ts';
 
@@ -52,15 +52,13 @@ function victims(
 }
 
 function strike(harness: Harness, { action, victim }: CrashPointCase, who: string): void {
-  const { clock, network } = harness.world;
+  const { network } = harness.world;
   const hit = victims(harness, victim, who);
   for (const process of hit) {
     switch (action) {
       case 'crash':
         process.crash();
-        clock.at(BACK_MS, () => {
-          if (!process.isAlive) process.start();
-        });
+        process.backAfter(BACK_MS);
         break;
       case 'pause':
         process.pause(PAUSE_MS);
@@ -83,7 +81,6 @@ export interface CrashPointResult extends SeedResult {
 export async function runCrashPoint(
   one: CrashPointCase,
   coreNow: () => number,
-  more: Pick<RunOptions, 'mutant'> = {},
 ): Promise<CrashPointResult> {
   const { point } = one;
   let left = point.nth ?? 4;
@@ -112,14 +109,11 @@ export async function runCrashPoint(
       const [, be] = harness.bes;
       if (be === undefined || !be.isAlive) return;
       be.crash();
-      harness.world.clock.at(BACK_MS, () => {
-        if (!be.isAlive) be.start();
-      });
+      be.backAfter(BACK_MS);
     });
   };
   const seed = `${point.name}/${one.action}/${one.victim}`;
   const result = await runSeed(seed, coreNow, {
-    ...more,
     options: OPTIONS,
     scenario,
     mayDropInserted: point.statement?.startsWith('DROP') === true,

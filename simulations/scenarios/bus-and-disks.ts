@@ -62,7 +62,7 @@ export const BUS_AND_DISK_SCENARIOS: readonly Scenario[] = [
     name: 'late-copies',
     goal: 'copies come up to 20 s later (a late registration once damaged healthy tablets)',
     options: { stale: 0.3, batches: 80 },
-    run: every(6_000, (harness, round) => restart(harness, be(harness, round), 300)),
+    run: every(6_000, (harness, round) => restart(be(harness, round), 300)),
   }),
   scenario({
     name: 'nats-gone',

@@ -38,7 +38,7 @@ function twinFe(): Scenario {
       points.onHit(({ name, who }) => {
         if (name !== 'txn.committed durable' || who !== 'fe') return;
         commits += 1;
-        if (commits % 9 === 0) restart(harness, harness.fe, 400);
+        if (commits % 9 === 0) restart(harness.fe, 400);
       });
     },
   });
@@ -53,53 +53,53 @@ export const PROCESS_SCENARIOS: readonly Scenario[] = [
   scenario({
     name: 'fe-dies-often',
     goal: 'whatever the moment, the next FE settles what the last one left',
-    run: every(1_700, (harness) => restart(harness, harness.fe, 300)),
+    run: every(1_700, (harness) => restart(harness.fe, 300)),
   }),
   scenario({
     name: 'coordinator-dies-often',
     goal: 'a task whose BE dies is read again from the same position',
-    run: every(1_300, (harness, round) => restart(harness, be(harness, round), 400)),
+    run: every(1_300, (harness, round) => restart(be(harness, round), 400)),
   }),
   scenario({
     name: 'all-die-at-once',
     goal: 'a power cut of the whole machine',
     run: every(4_000, (harness) => {
-      for (const process of [harness.fe, ...harness.bes]) restart(harness, process, 500);
+      for (const process of [harness.fe, ...harness.bes]) restart(process, 500);
     }),
   }),
   scenario({
     name: 'crash-between-vote-and-decision',
     goal: 'the FE dies with all votes in its hands and no decision: presumed abort, and the range again',
-    run: onMoment('task-run answer delivered', 3, (harness) => restart(harness, harness.fe, 500)),
+    run: onMoment('task-run answer delivered', 3, (harness) => restart(harness.fe, 500)),
   }),
   scenario({
     name: 'crash-after-the-decision',
     goal: 'the FE dies with a durable decision that nobody heard of: it is published after the start',
-    run: onMoment('txn.committed durable', 3, (harness) => restart(harness, harness.fe, 500)),
+    run: onMoment('txn.committed durable', 3, (harness) => restart(harness.fe, 500)),
   }),
   scenario({
     name: 'crash-while-the-decision-is-written',
     goal: 'nobody knows whether the decision is on the disk: the next start does',
-    run: onMoment('txn.committed queued', 3, (harness) => restart(harness, harness.fe, 500)),
+    run: onMoment('txn.committed queued', 3, (harness) => restart(harness.fe, 500)),
   }),
   scenario({
     name: 'crash-between-publishes',
     goal: 'one participant has published, the others have not, and nobody lives',
     run: onMoment('published durable', 4, (harness) => {
-      for (const process of [harness.fe, ...harness.bes]) restart(harness, process, 500);
+      for (const process of [harness.fe, ...harness.bes]) restart(process, 500);
     }),
   }),
   scenario({
     name: 'be-lost-mid-stage',
     goal: 'an executor dies while the coordinator stages at it: the transaction is aborted everywhere',
     run: onMoment('stage delivered', 4, (harness, times) => {
-      restart(harness, be(harness, times), 1_000);
+      restart(be(harness, times), 1_000);
     }),
   }),
   scenario({
     name: 'vote-is-torn',
     goal: 'a participant dies while its vote is written',
-    run: onMoment('voted queued', 5, (harness, times) => restart(harness, be(harness, times), 300)),
+    run: onMoment('voted queued', 5, (harness, times) => restart(be(harness, times), 300)),
   }),
   scenario({
     name: 'crash-within-recovery',
@@ -113,9 +113,9 @@ export const PROCESS_SCENARIOS: readonly Scenario[] = [
         const boot = `${who}.${process.boots}`;
         if (process.boots % 2 === 1 || killed.has(boot)) return;
         killed.add(boot);
-        restart(harness, process, 100);
+        restart(process, 100);
       });
-      every(3_000, (own, round) => restart(own, [own.fe, ...own.bes][round % 4], 200))(harness);
+      every(3_000, (own, round) => restart([own.fe, ...own.bes][round % 4], 200))(harness);
     },
   }),
   scenario({
@@ -123,16 +123,14 @@ export const PROCESS_SCENARIOS: readonly Scenario[] = [
     goal: 'a checkpoint is left half written: the one before and its entries are still there',
     options: { checkpointEntries: 4 },
     run: onMoment('checkpoint section', 61, (harness, times) =>
-      restart(harness, [harness.fe, ...harness.bes][times % 4], 300),
+      restart([harness.fe, ...harness.bes][times % 4], 300),
     ),
   }),
   scenario({
     name: 'crash-in-a-compaction',
     goal: 'merged rowsets are beside the old ones, or not there',
     options: { rowsetsMax: 2, coveredMs: 500, fileBytesMin: 0, batches: 80 },
-    run: onMoment('compacted queued', 2, (harness, times) =>
-      restart(harness, be(harness, times), 300),
-    ),
+    run: onMoment('compacted queued', 2, (harness, times) => restart(be(harness, times), 300)),
   }),
   scenario({
     name: 'paused-be-wakes-up',

@@ -24,12 +24,9 @@ const THREE: Partial<SwarmOptions> = {
   inserts: 0.2,
 };
 
-export function restart({ world }: Harness, process: Process | undefined, afterMs: number): void {
-  if (process === undefined) return;
-  process.crash();
-  world.clock.at(afterMs, () => {
-    if (!process.isAlive && !process.isStopped) process.start();
-  });
+export function restart(process: Process | undefined, afterMs: number): void {
+  process?.crash();
+  process?.backAfter(afterMs);
 }
 
 /** Again and again while the first phase lasts. */

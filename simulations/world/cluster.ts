@@ -118,6 +118,15 @@ abstract class Process {
     this.world.trace.add(this.name, 'crash');
   }
 
+  /** Starts it, unless it runs or its directory is damaged. */
+  back(): void {
+    if (!this.isAlive && !this.isStopped) this.start();
+  }
+
+  backAfter(ms: number): void {
+    this.world.clock.at(ms, () => this.back());
+  }
+
   /** A damaged directory: it does not start again by itself. */
   get isStopped(): boolean {
     return !this.isAlive && this.lastError instanceof DamageError;
@@ -128,9 +137,7 @@ abstract class Process {
     this.lastError = error;
     this.world.trace.add(this.name, 'failed', { error: String(error) });
     this.crash();
-    this.world.clock.at(500, () => {
-      if (!this.isAlive && !this.isStopped) this.start();
-    });
+    this.backAfter(500);
   }
 
   protected bus(boot: Boot): Bus {
