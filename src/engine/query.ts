@@ -48,7 +48,8 @@ export async function runQuery(
     const made = await host.statements.inSlot(
       opened,
       async () =>
-        (await smallResult(opened, plan.select, sql)) ?? (await streamedResult(opened, sql)),
+        (await smallResult(opened, plan.select, tables, sql)) ??
+        (await streamedResult(opened, sql)),
       signal,
     );
     if (made instanceof Small) {
@@ -142,7 +143,8 @@ async function* once(batch: ColumnBatch): AsyncGenerator<ColumnBatch, undefined>
  */
 async function smallResult(
   connection: DuckDBConnection,
-  { body }: Select,
+  { with: withs, body }: Select,
+  tables: readonly T.QueryTable[],
   sql: string,
 ): Promise<Small | undefined> {
   if (body.kind !== 'select') return undefined;
@@ -150,9 +152,10 @@ async function smallResult(
   const isBounded = limit !== undefined && limit.count <= SMALL_ROWS_MAX;
   const isScan =
     limit === undefined &&
-    orderBy.length + groupBy.length === 0 &&
+    withs.length + orderBy.length + groupBy.length === 0 &&
     !distinct &&
-    (from === undefined || from.kind === 'table');
+    (from === undefined || from.kind === 'table') &&
+    tables.every((table) => table.kind === 'rows' || table.schema.model === 'DUPLICATE');
   if (!isBounded && !isScan) return undefined;
   const result = await connection.run(isBounded ? sql : `${sql} LIMIT ${SMALL_ROWS_MAX + 1}`);
   if (result.rowCount > SMALL_ROWS_MAX) return undefined;
