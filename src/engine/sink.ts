@@ -6,8 +6,8 @@ import {
   type I128Column,
   isNull,
 } from '../base/column-batch.ts';
-import { typeLabel } from '../base/sql-type.ts';
-import type { TableSchema } from '../base/table-schema.ts';
+import { type SqlType, typeLabel } from '../base/sql-type.ts';
+import type { ColumnDef, TableSchema } from '../base/table-schema.ts';
 import { bigAt, takeRows } from '../formats/column-builder.ts';
 import { valueText } from '../formats/value-text.ts';
 import type { TransformOutput, TransformReject } from './engine.types.ts';
@@ -36,14 +36,16 @@ export function checkSink(
     let count = 0;
     for (let i = 0; i < selected; i++) {
       const row = chosen === null ? i : chosen[i]!;
-      const bad = suspects[row] === 1 ? firstFault(schema, batch, row) : undefined;
-      if (bad === undefined) kept[count++] = row;
+      const column = suspects[row] === 1 ? firstFault(schema, batch, row) : -1;
+      if (column < 0) kept[count++] = row;
       else if (rejected++ < REJECT_TEXTS) {
         const texts = schema.columns.map(
           (c, k) => valueText(batch.columns[k]!, row, c.type) ?? 'NULL',
         );
         const rowText = `[${texts.join(', ')}]`.slice(0, 1024);
-        rejects.push({ row: inputRow(row), ...bad, rowText });
+        const { name } = schema.columns[column]!;
+        const reason = reasonOf(schema.columns[column]!, batch.columns[column]!, row);
+        rejects.push({ row: inputRow(row), column: name, reason, rowText });
       }
     }
     kept = count === batch.rows ? null : kept.subarray(0, count);
@@ -67,7 +69,7 @@ function suspectRows({ columns }: TableSchema, batch: ColumnBatch): Uint8Array |
       suspects = withNulls(column.valid, batch.rows, suspects);
     }
     if (column.kind === 'bytes' && type.name !== 'JSON') {
-      suspects = withLong(column.offsets, type.length ?? 1, batch.rows, suspects);
+      suspects = withLong(column.offsets, maxLength(type), batch.rows, suspects);
     } else if (type.name === 'DECIMAL' && (column.kind === 'i64' || column.kind === 'i128')) {
       suspects = withLarge(column, type.precision ?? 10, batch.rows, suspects);
     }
@@ -123,33 +125,34 @@ function withLarge(
   return suspects;
 }
 
-function firstFault(
-  schema: TableSchema,
-  batch: ColumnBatch,
-  row: number,
-): { column: string; reason: string } | undefined {
-  for (let i = 0; i < schema.columns.length; i++) {
-    const reason = faultOf(schema, i, batch.columns[i]!, row);
-    if (reason !== undefined) return { column: schema.columns[i]!.name, reason };
+/** The first column that the table does not take of this row; −1: it takes them all. */
+function firstFault({ columns }: TableSchema, batch: ColumnBatch, row: number): number {
+  for (let i = 0; i < columns.length; i++) {
+    if (isFault(columns[i]!, batch.columns[i]!, row)) return i;
   }
-  return undefined;
+  return -1;
 }
 
-function faultOf(schema: TableSchema, i: number, column: Column, row: number): string | undefined {
-  const { name, type, nullable } = schema.columns[i]!;
-  if (isNull(column, row))
-    return nullable ? undefined : `NULL value in non-nullable column '${name}'`;
-  if (column.kind === 'bytes' && type.name !== 'JSON') {
-    const length = column.offsets[row + 1]! - column.offsets[row]!;
-    const max = type.length ?? 1;
-    if (length <= max) return undefined;
-    return `String '${(valueText(column, row, type) ?? '').slice(0, 100)}...'(length=${length}) is too long. The max length of '${name}' is ${max}`;
-  }
-  if (type.name === 'DECIMAL' && (column.kind === 'i64' || column.kind === 'i128')) {
-    const value = column.kind === 'i64' ? column.values[row]! : bigAt(column.values, row);
-    const max = 10n ** BigInt(type.precision ?? 10);
-    if (value >= max || value <= -max)
-      return `Decimal '${valueText(column, row, type)}' is out of range. The type of '${name}' is ${typeLabel(type)}'`;
-  }
-  return undefined;
+function isFault({ type, nullable }: ColumnDef, column: Column, row: number): boolean {
+  if (isNull(column, row)) return !nullable;
+  if (column.kind === 'bytes')
+    return (
+      type.name !== 'JSON' && column.offsets[row + 1]! - column.offsets[row]! > maxLength(type)
+    );
+  if (type.name !== 'DECIMAL' || (column.kind !== 'i64' && column.kind !== 'i128')) return false;
+  const value = column.kind === 'i64' ? column.values[row]! : bigAt(column.values, row);
+  const max = 10n ** BigInt(type.precision ?? 10);
+  return value >= max || value <= -max;
 }
+
+function reasonOf({ name, type }: ColumnDef, column: Column, row: number): string {
+  if (isNull(column, row)) return `NULL value in non-nullable column '${name}'`;
+  const text = valueText(column, row, type) ?? '';
+  if (column.kind === 'bytes') {
+    const length = column.offsets[row + 1]! - column.offsets[row]!;
+    return `String '${text.slice(0, 100)}...'(length=${length}) is too long. The max length of '${name}' is ${maxLength(type)}`;
+  }
+  return `Decimal '${text}' is out of range. The type of '${name}' is ${typeLabel(type)}'`;
+}
+
+const maxLength = (type: SqlType): number => type.length ?? 1;

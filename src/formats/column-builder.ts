@@ -61,14 +61,15 @@ export class ColumnBuilder {
   #nulls = 0;
   #capacity: number;
 
-  constructor(kind: ColumnKind, capacity: number) {
+  /** `dataBytes`: of the texts that are expected (kind bytes). */
+  constructor(kind: ColumnKind, capacity: number, dataBytes = capacity * 16) {
     this.kind = kind;
     this.#values = allocate(kind, capacity);
     this.words = wordsOf(this.#values);
     this.doubles = doublesOf(this.#values);
     this.#capacity = capacity;
     this.offsets = new Uint32Array(kind === 'bytes' ? capacity + 1 : 0);
-    this.data = new Uint8Array(kind === 'bytes' ? capacity * 16 : 0);
+    this.data = new Uint8Array(kind === 'bytes' ? dataBytes : 0);
     this.view = new DataView(this.data.buffer);
   }
 
@@ -239,8 +240,8 @@ function fitting<T extends Values | Uint8Array | Uint32Array>(array: T, length: 
   return (isNearly ? array.subarray(0, length) : array.slice(0, length)) as T;
 }
 
-export function createBuilder(type: SqlType, capacity = 1024): ColumnBuilder {
-  return new ColumnBuilder(columnKind(type), capacity);
+export function createBuilder(type: SqlType, capacity = 1024, dataBytes?: number): ColumnBuilder {
+  return new ColumnBuilder(columnKind(type), capacity, dataBytes);
 }
 
 export function emptyBatch(types: readonly SqlType[]): ColumnBatch {

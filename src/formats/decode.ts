@@ -21,8 +21,9 @@ export class MessageDecoder {
   readonly #format: FormatDecoder;
   readonly #limits: GatherLimits;
   #open: { readonly sink: RowSink; readonly read: (messages: MessageBatch) => void } | undefined;
-  /** Rows of the batch before: the next is likely to be as large, and growing is copying. */
+  /** Rows of the batch before, and its bytes of text by field: the next is likely to be as large, and growing is copying. */
   #capacity = 0;
+  #textBytes: readonly number[] = [];
 
   constructor(plan: DecodePlan, limits: GatherLimits) {
     this.#plan = plan;
@@ -32,7 +33,11 @@ export class MessageDecoder {
 
   add(messages: MessageBatch): void {
     if (this.#open === undefined) {
-      const sink = new RowSink(this.#plan, Math.max(messages.count, this.#capacity));
+      const sink = new RowSink(
+        this.#plan,
+        Math.max(messages.count, this.#capacity),
+        this.#textBytes,
+      );
       this.#open = { sink, read: this.#format.into(sink) };
     }
     this.#open.read(messages);
@@ -46,9 +51,15 @@ export class MessageDecoder {
 
   /** What was added since the last time, if anything was. */
   take(): DecodedBatch | undefined {
-    const decoded = this.#open?.sink.finish();
+    const sink = this.#open?.sink;
+    if (sink === undefined) return undefined;
+    const decoded = sink.finish();
     this.#open = undefined;
-    this.#capacity = Math.ceil(Math.min(decoded?.batch.rows ?? 0, 2 * this.#limits.rows) * 1.1);
+    const { rows, textBytes } = this.#limits;
+    this.#capacity = Math.ceil(Math.min(decoded.batch.rows, 2 * rows) * 1.1);
+    this.#textBytes = sink.textBytesByField.map((bytes) =>
+      Math.ceil(Math.min(bytes, 2 * textBytes) * 1.1 + 64),
+    );
     return decoded;
   }
 }

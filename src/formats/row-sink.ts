@@ -52,7 +52,8 @@ export class RowSink {
   #empty = 0;
   #coerced = 0;
 
-  constructor(plan: DecodePlan, capacity: number) {
+  /** Room for `capacity` rows, and for so many bytes of text by position of the field, where that is known. */
+  constructor(plan: DecodePlan, capacity: number, textBytes: readonly (number | undefined)[] = []) {
     this.strict = plan.strict;
     this.#room = capacity;
     this.#message = new Uint32Array(capacity);
@@ -63,7 +64,7 @@ export class RowSink {
       return {
         field: { ...field, type },
         position,
-        builder: createBuilder(type, capacity),
+        builder: createBuilder(type, capacity, textBytes[position]),
         append: textAppender(type, plan.strict),
       };
     });
@@ -75,6 +76,11 @@ export class RowSink {
     let bytes = 0;
     for (const { builder } of this.#active) bytes += builder.end;
     return bytes;
+  }
+
+  /** Of each column's texts, by position of the field. */
+  get textBytesByField(): readonly number[] {
+    return this.columns.map((column) => column?.builder.end ?? 0);
   }
 
   /** The number of the first of them. */

@@ -78,9 +78,9 @@ export class NumberTexts {
           continue;
         }
         const value = numbers[row]!;
-        const high = Math.floor(value / 2 ** 32);
-        words[2 * row] = value - high * 2 ** 32;
-        words[2 * row + 1] = high;
+        const low = value | 0;
+        words[2 * row] = low;
+        words[2 * row + 1] = low === value ? low >> 31 : Math.floor(value / 2 ** 32);
       }
       return { values, others: Uint32Array.from(others) };
     }
