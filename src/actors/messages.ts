@@ -9,7 +9,13 @@
 
 import type { SqlType } from '../base/sql-type.ts';
 import type { TableSchema, TabletRef } from '../base/table-schema.ts';
-import type { ColumnSource, EvalContext, PartInput, ResultColumn } from '../engine/engine.types.ts';
+import type {
+  BuiltPart,
+  ColumnSource,
+  EvalContext,
+  PartInput,
+  ResultColumn,
+} from '../engine/engine.types.ts';
 import type { Format, SourceField } from '../formats/decode.types.ts';
 import type { PartRef } from '../protocol/bus.types.ts';
 import type { KafkaConfig } from '../sources/kafka/kafka.types.ts';
@@ -214,6 +220,7 @@ export interface StageMessage {
   readonly tableId: number;
   readonly rows: number;
   readonly tablets: readonly Pick<VotedTablet, 'tabletId' | 'rows'>[];
+  readonly ranges?: NonNullable<BuiltPart['ranges']>;
   readonly data:
     | BytesRef
     | { readonly kind: 'file'; readonly path: string; readonly length: number };
@@ -303,6 +310,7 @@ export interface PinReply {
     readonly merged: boolean;
     readonly tablets: PartInput['tablets'];
     readonly rows?: number;
+    readonly ranges?: NonNullable<PartInput['ranges']>;
     readonly data:
       | BytesRef
       | { readonly kind: 'file'; readonly path: string; readonly length: number };

@@ -80,10 +80,15 @@ export type PartBytes =
   /** A Parquet file with the same columns, written, closed, not yet synced. */
   | { readonly kind: 'file'; readonly path: string; readonly length: number };
 
+/** A column's id, its least and its greatest value: digits, of days or microseconds for times; doubles as JavaScript's. */
+export type ColumnRange = readonly [columnId: number, low: string, high: string];
+
 export interface BuiltPart {
   readonly rows: number;
   readonly tablets: readonly PartTablet[];
   readonly data: PartBytes;
+  /** Of files: every value that is not NULL lies within. Of columns that are not named nothing is known. */
+  readonly ranges?: readonly ColumnRange[];
 }
 
 export interface PartSpec {
@@ -125,6 +130,8 @@ export interface PartInput {
   readonly rows?: number;
   /** A merged part: it has a column __version BIGINT of its own, which goes before `tablets`' version. */
   readonly merged: boolean;
+  /** As of `BuiltPart`, over all rows of the part. */
+  readonly ranges?: readonly ColumnRange[];
 }
 
 /** A table of a query: stored parts at one snapshot, or rows made by the FE (information_schema). */

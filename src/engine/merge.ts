@@ -1,10 +1,12 @@
 /** Parts of one schema into one, which DuckDB writes itself: no row comes through here unless the result is small. */
 import { rm, stat } from 'node:fs/promises';
 import type { ColumnBatch } from '../base/column-batch.ts';
-import { BIGINT } from '../base/sql-type.ts';
+import { BIGINT, VARCHAR } from '../base/sql-type.ts';
 import { encodeBatch } from '../formats/column-codec.ts';
+import { valueText } from '../formats/value-text.ts';
 import type { NamedColumn } from './duckdb-types.ts';
-import type { BuiltPart, PartInput, PartSpec, PartTablet } from './engine.types.ts';
+import type { BuiltPart, ColumnRange, PartInput, PartSpec, PartTablet } from './engine.types.ts';
+import { partRanges, type RowsRange, rangeOfTexts } from './part-ranges.ts';
 import { hiddenColumns, mergedSql, rowsSql } from './parts-sql.ts';
 import type { RowSource } from './row-source.ts';
 import { ident, text } from './sql-text.ts';
@@ -72,7 +74,8 @@ export async function mergeParts(
       }));
       const { size } = await stat(path);
       const rows = tablets.reduce((sum, tablet) => sum + tablet.rows, 0);
-      return { rows, tablets, data: { kind: 'file', path, length: size } };
+      const ranges = await writtenRanges(statements, spec, signal);
+      return { rows, tablets, data: { kind: 'file', path, length: size }, ranges };
     }
   } catch (error) {
     await rm(path, { force: true });
@@ -80,6 +83,39 @@ export async function mergeParts(
   } finally {
     for (const source of sources) source.close();
   }
+}
+
+/** From the file's footer: DuckDB has noted them with each row group. */
+async function writtenRanges(
+  statements: Statements,
+  { schema, path }: PartSpec,
+  signal?: AbortSignal,
+): Promise<readonly ColumnRange[]> {
+  const { rows, columns } = await statements.read(
+    `SELECT column_id, coalesce(num_values = stats_null_count, false), stats_min_value, stats_max_value FROM parquet_metadata(${text(path)})`,
+    [
+      { name: 'column', type: BIGINT },
+      { name: 'empty', type: { name: 'BOOLEAN' } },
+      { name: 'low', type: VARCHAR },
+      { name: 'high', type: VARCHAR },
+    ],
+    signal,
+  );
+  const ids = bigs(columns[0]);
+  const [empty, lows, highs] = [columns[1]!, columns[2]!, columns[3]!];
+  const found = new Map<number, RowsRange[]>();
+  for (let row = 0; row < rows; row++) {
+    const position = Number(ids[row]);
+    const type = schema.columns[position]?.type;
+    if (type === undefined) continue;
+    const [low, high] = [valueText(lows, row, VARCHAR), valueText(highs, row, VARCHAR)];
+    const isEmpty = valueText(empty, row, { name: 'TINYINT' }) === '1';
+    const range = low === null || high === null ? undefined : rangeOfTexts(type.name, low, high);
+    const list = found.get(position) ?? [];
+    list.push(isEmpty ? null : range);
+    found.set(position, list);
+  }
+  return partRanges(schema, (position) => found.get(position) ?? []);
 }
 
 function bigs(column: ColumnBatch['columns'][number] | undefined): bigint[] {

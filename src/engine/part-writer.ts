@@ -13,6 +13,7 @@ import { encodeBatch } from '../formats/column-codec.ts';
 import type { NamedColumn } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
 import { ParquetFile } from './parquet/parquet-file.ts';
+import { partRanges, rangeOfBytes } from './part-ranges.ts';
 import { hiddenColumns, isOrdered } from './parts-sql.ts';
 import { TabletNumbers } from './tablet-numbers.ts';
 
@@ -149,7 +150,8 @@ class PartWriter implements T.PartWriter {
       this.#stop.signal.throwIfAborted();
       this.#file ??= new ParquetFile(path, this.#stored);
       const length = await this.#file.finish();
-      return { rows: this.#rows, tablets, data: { kind: 'file', path, length } };
+      const ranges = rangesOf(this.#spec.schema, this.#file);
+      return { rows: this.#rows, tablets, data: { kind: 'file', path, length }, ranges };
     } catch (error) {
       await this.#remove();
       throw writeError(error);
@@ -196,6 +198,16 @@ class PartWriter implements T.PartWriter {
     this.#all.total -= this.#heldBytes;
     this.#heldBytes = 0;
   }
+}
+
+function rangesOf(schema: T.PartSpec['schema'], file: ParquetFile): readonly T.ColumnRange[] {
+  return partRanges(schema, (position) => {
+    const { name } = schema.columns[position]!.type;
+    return file.statistics(position).map(({ rows, nulls, range }) => {
+      if (nulls === rows) return null;
+      return range && rangeOfBytes(name, range);
+    });
+  });
 }
 
 /** What the disk says fails the load, which is tried again; what we say stays as it is. */

@@ -8,6 +8,7 @@ import { LoadError } from '../base/errors.ts';
 import type { Select } from '../sql/ast/select.ts';
 import { type ResultType, resultType } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
+import { wantedParts } from './part-pruning.ts';
 import { mergedSql, rowsSql } from './parts-sql.ts';
 import { readWhole } from './result-read.ts';
 import type { RowSource } from './row-source.ts';
@@ -85,7 +86,8 @@ function querySql(
       known.set(key, { sql: `(SELECT * FROM ${open(columns, [batch]).sql})`, columns });
       continue;
     }
-    const { schema, parts } = table;
+    const { schema } = table;
+    const parts = wantedParts(plan.select, table, table.parts);
     const versions = schema.model !== 'DUPLICATE';
     const sql = `(${mergedSql(schema, rowsSql(schema, parts, open, versions), false)})`;
     known.set(key, { sql, columns: schema.columns });

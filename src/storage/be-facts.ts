@@ -1,5 +1,6 @@
 /** What a BE's journal tells (be-journal.ts folds it). Plain JSON throughout. */
 import type { ErrorData } from '../base/errors.ts';
+import type { ColumnRange } from '../engine/engine.types.ts';
 import type { FeIdentity, TxnId, Vote } from './tablet-store.types.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface PartFact {
   /** The ids of the schema's columns, in the part's order (P2). */
   readonly fieldIds: readonly number[];
   readonly merged: boolean;
+  /** Absent: inline, or written before there were any; nothing is known then. */
+  readonly ranges?: readonly ColumnRange[];
 }
 
 export interface RejectsFact {

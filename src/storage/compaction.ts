@@ -88,7 +88,7 @@ async function mergeRanges(
   const tablets = alive.map(({ tabletId, from, to }) => {
     return { tabletId, from, to, rows: rowsOf.get(tabletId) ?? 0 };
   });
-  const part = kept === undefined ? null : partFact(kept, built!.rows, schema, true);
+  const part = kept === undefined ? null : partFact(kept, built!, schema, true);
   await host.journal.append(
     { type: 'compacted', part, tablets, atMs: host.clock.now() },
     { extra: kept?.extra ?? [] },

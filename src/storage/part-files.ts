@@ -9,7 +9,7 @@
 import { join } from 'node:path';
 import { DamageError, LoadError } from '../base/errors.ts';
 import type { TableSchema } from '../base/table-schema.ts';
-import type { PartBytes } from '../engine/engine.types.ts';
+import type { BuiltPart, PartBytes } from '../engine/engine.types.ts';
 import type { PartFact } from './be-facts.ts';
 import { digestHex, digestOf } from './digest.ts';
 import type { FileDigest, Files } from './files.ts';
@@ -175,7 +175,7 @@ export class PartFiles {
 
 export function partFact(
   kept: KeptPart,
-  rows: number,
+  { rows, ranges }: Pick<BuiltPart, 'rows' | 'ranges'>,
   schema: TableSchema,
   merged: boolean,
 ): PartFact {
@@ -185,6 +185,7 @@ export function partFact(
     length: kept.length,
     digest: kept.digest,
     rows,
+    ...(ranges === undefined || ranges.length === 0 ? {} : { ranges }),
     tableId: schema.tableId,
     schemaId: schema.schemaId,
     fieldIds: schema.columns.map((column) => column.id),

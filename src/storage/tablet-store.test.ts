@@ -600,6 +600,34 @@ describe.each(['inline', 'file'] as const)('%s parts', (kind) => {
     expect(disk.writes.slice(before)).toMatchObject([{ sync: true }]);
   });
 
+  it('ranges come with the part, after a crash, a checkpoint and a merge; parts without stay so', async () => {
+    const ranges: PartInput['ranges'] = [[1, '-5', '9223372036854775807']];
+    const merge: Engine['merge'] = async (...args) => ({
+      ...(await engine.merge(...args)),
+      ranges,
+    });
+    const pinned = async (version: number) => {
+      const inputs = await store.pin('q', [{ tabletId: 10, version }]);
+      store.unpin('q');
+      return inputs.map((input) => ('ranges' in input ? input.ranges : 'none'));
+    };
+    await store.stage({
+      ...(await request(1, '10:a')),
+      part: { ...(await part('10:a')), ranges },
+    });
+    await publish(1, { 10: 2 });
+    await stage(2, '10:b');
+    await publish(2, { 10: 3 });
+    expect(await pinned(3)).toEqual([ranges, 'none']);
+    await crash({ checkpointEntries: 1, engine: { merge } });
+    expect(await pinned(3)).toEqual([ranges, 'none']);
+    await load(4, 3);
+    await store.compact(() => schema);
+    expect(await pinned(7)).toEqual([ranges]);
+    await crash();
+    expect(await pinned(7)).toEqual([ranges]);
+  });
+
   it('the fold from a checkpoint equals the fold of the entries', async () => {
     await crash({ checkpointEntries: 4 });
     await load(6);

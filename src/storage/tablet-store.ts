@@ -219,7 +219,7 @@ class BeTabletStore implements TabletStore {
         type: 'voted',
         vote,
         label: request.label,
-        part: kept === undefined ? null : partFact(kept, part!.rows, part!.schema, false),
+        part: kept === undefined ? null : partFact(kept, part!, part!.schema, false),
         rejects: rejects?.fact ?? null,
         feSeq: this.#feSeqSeen,
       },
@@ -348,8 +348,9 @@ class BeTabletStore implements TabletStore {
       const inputs: PartInput[] = [];
       for (const { fact, tablets: at } of wanted.values()) {
         const data = await this.#read(fact);
-        const { partId, merged, rows } = fact;
-        inputs.push({ partId, data, tablets: at, rows, merged });
+        const { partId, merged, rows, ranges } = fact;
+        const known = ranges === undefined ? {} : { ranges };
+        inputs.push({ partId, data, tablets: at, rows, merged, ...known });
       }
       return inputs;
     } catch (error) {

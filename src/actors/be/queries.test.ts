@@ -124,6 +124,7 @@ describe('parts of other BEs', () => {
       merged: false,
       rows: 8,
       tablets,
+      ...(i % 2 === 0 ? { ranges: [[1, '-5', '9223372036854775807']] } : {}),
       data:
         i % 2 === 0
           ? { kind: 'file', path: `/parts/${i}`, length: 9 }

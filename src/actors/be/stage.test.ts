@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { ColumnBatch } from '../../base/column-batch.ts';
 import type { TableSchema } from '../../base/table-schema.ts';
 import { batchOf, schemaOf } from '../../engine/engine.fixture.ts';
-import type { PartSpec } from '../../engine/engine.types.ts';
+import type { BuiltPart, PartSpec } from '../../engine/engine.types.ts';
 import { bucketOf } from '../../formats/bucket.ts';
+import type { StageRequest } from '../../storage/tablet-store.types.ts';
+import type { StageMessage } from '../messages.ts';
 import type { BeContext } from './be.ts';
-import { Stager } from './stage.ts';
+import { Stager, stageLocal } from './stage.ts';
 
 const INT = { name: 'INT' } as const;
 const hashed: TableSchema = {
@@ -86,6 +88,34 @@ describe('rows to parts', () => {
     await stager.abort();
     await expect(stager.append(ids(2, 4))).rejects.toMatchObject({ code: 'TXN_ABORTED' });
     expect(parts).toHaveLength(1);
+  });
+
+  it('a part is staged with what its writer knows of it, here and at another BE', async () => {
+    const ranges: BuiltPart['ranges'] = [[1, '0', '9']];
+    const built: BuiltPart = {
+      rows: 2,
+      tablets: [{ tabletId: 100, rows: 2 }],
+      data: { kind: 'file', path: '/nowhere', length: 9 },
+      ranges,
+    };
+    const staged: StageRequest[] = [];
+    const stage = async (request: StageRequest) => staged.push(request);
+    const others = { schemas: new Map(), store: { stage } } as unknown as BeContext;
+    const context = {
+      schemas: new Map(),
+      store: { beId: 'b0', stagingPath: () => '/nowhere', abort: async () => {}, stage },
+      bus: { request: (_: string, message: StageMessage) => stageLocal(others, message) },
+      engine: {
+        openPart: () => ({ append: async () => {}, finish: async () => built }),
+      },
+    } as unknown as BeContext;
+    const head = { fe: { epoch: 1, incarnation: 'i' } as never, txnId: 1, attempt: 0, label: 'l' };
+    const stager = new Stager(context, head, hashed, target);
+    await stager.append(ids(0, 500));
+    await stager.vote([]);
+    const { tableId } = target as { tableId: number };
+    const part = { ...built, tableId, schema: hashed };
+    expect(staged.map((request) => request.part)).toEqual([part, part, part]);
   });
 
   it.each([

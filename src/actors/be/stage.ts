@@ -162,6 +162,7 @@ export class Stager {
       tableId: this.#target.tableId,
       rows: part.rows,
       tablets: part.tablets,
+      ...(part.ranges === undefined ? {} : { ranges: part.ranges }),
       data: part.data.kind === 'file' ? part.data : bytesRef(part.data.bytes, parts),
     };
     const subject = beSubject(executor.beId, executor.incarnation, 'stage');
@@ -225,7 +226,7 @@ function shareRows(buckets: Uint32Array, tablets: readonly PlacedTablet[]): Shar
 /** An executor's side: takes the bytes, makes them durable, votes (D5). */
 export async function stageLocal(context: BeContext, message: StageMessage): Promise<Vote> {
   const { store, parts, schemas } = context;
-  const { txnId, attempt, fe, label, schema, tableId, rows, tablets } = message;
+  const { txnId, attempt, fe, label, schema, tableId, rows, tablets, ranges } = message;
   rememberSchema(schemas, schema);
   const data: PartBytes =
     message.data.kind === 'file'
@@ -236,7 +237,7 @@ export async function stageLocal(context: BeContext, message: StageMessage): Pro
     attempt,
     fe: { epoch: fe.epoch, incarnation: fe.incarnation },
     label,
-    part: { rows, tablets, data, tableId, schema },
+    part: { rows, tablets, data, tableId, schema, ...(ranges === undefined ? {} : { ranges }) },
     rejects: [],
   });
 }

@@ -90,6 +90,14 @@ export class ParquetFile {
     this.#groups.push({ rows, chunks });
   }
 
+  /** What each row group has of a column: `nulls` of `rows` are NULL, the others lie in `range`, where it is known. */
+  statistics(column: number): { rows: number; nulls: number; range: ValueRange | undefined }[] {
+    return this.#groups.map(({ rows, chunks }) => {
+      const { nulls, range } = chunks[column]!;
+      return { rows, nulls, range };
+    });
+  }
+
   /** Its length. */
   async finish(): Promise<number> {
     const footer = this.#footer();
