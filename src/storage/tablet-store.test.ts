@@ -294,6 +294,18 @@ describe.each(['inline', 'file'] as const)('%s parts', (kind) => {
     expect(store.promise).toEqual({ epoch: 3, incarnation: 'cc', feSeq: 20 });
   });
 
+  it('I2: a promise that is not on the disk yet is not answered for, and nothing that was seen under it', async () => {
+    store.sawFeSeq(9);
+    const later = store.promiseTo({ epoch: 3, incarnation: 'cc' }, 20);
+    store.sawFeSeq(21);
+    const latest = store.promiseTo({ epoch: 4, incarnation: 'dd' }, 30);
+    expect(store.promise).toEqual({ ...fe, feSeq: 9 });
+    await Promise.all([later, latest]);
+    expect(store.promise).toEqual({ epoch: 4, incarnation: 'dd', feSeq: 30 });
+    store.sawFeSeq(31);
+    expect(store.promise?.feSeq).toBe(31);
+  });
+
   it('D4: the highest sequence seen is written with votes and publishes', async () => {
     store.sawFeSeq(8);
     await crash();

@@ -108,6 +108,8 @@ class BeTabletStore implements TabletStore {
   /** Part ids by the query that pinned them. */
   readonly #pins = new Map<string, Set<string>>();
   #feSeqSeen: number;
+  /** What was seen of the FE that the durable promise names, while a promise to another one is on its way to the disk. */
+  #feSeqBefore: number | null = null;
   #compacting: Promise<void> | undefined;
   #collecting: Promise<void> | undefined;
   #collectAgain = false;
@@ -137,7 +139,7 @@ class BeTabletStore implements TabletStore {
 
   get promise(): (FeIdentity & { readonly feSeq: number }) | null {
     const { promise } = this.#journal.durable;
-    return promise === null ? null : { ...promise, feSeq: this.#feSeqSeen };
+    return promise === null ? null : { ...promise, feSeq: this.#feSeqBefore ?? this.#feSeqSeen };
   }
 
   async promiseTo(fe: FeIdentity, feSeq: number): Promise<void> {
@@ -150,10 +152,18 @@ class BeTabletStore implements TabletStore {
         return this.#journal.flush();
       }
     }
+    // Until it is durable this BE answers for the promise before, with what it has seen of that FE (D4).
+    this.#feSeqBefore ??= this.#feSeqSeen;
     // Not the maximum: a user may have accepted the FE's loss, and then it is behind what was seen (D4).
     this.#feSeqSeen = feSeq;
     const { epoch, incarnation } = fe;
-    await this.#journal.append({ type: 'promised', fe: { epoch, incarnation }, feSeq }).durable;
+    const { durable } = this.#journal.append({
+      type: 'promised',
+      fe: { epoch, incarnation },
+      feSeq,
+    });
+    await durable;
+    if (this.#journal.head.promise?.incarnation === incarnation) this.#feSeqBefore = null;
   }
 
   sawFeSeq(feSeq: number): void {
