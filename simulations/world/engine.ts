@@ -20,6 +20,7 @@ import { concatBatches, emptyBatch, takeRows } from '../../src/formats/column-bu
 import { decodeBatch, encodeBatch } from '../../src/formats/column-codec.ts';
 import { valueText } from '../../src/formats/value-text.ts';
 import type { Disk } from './disk.ts';
+import { inRanges, rangesOf } from './ranges.ts';
 
 function unsupported(what: string): LoadError {
   return new LoadError('SIM_UNSUPPORTED', `the stand-in does not know ${what}`);
@@ -107,7 +108,8 @@ export function standInEngine(
   const build = (spec: PartSpec, rows: ColumnBatch, tablets: readonly number[]): BuiltPart => {
     const counts = new Map<number, number>();
     for (const tablet of tablets) counts.set(tablet, (counts.get(tablet) ?? 0) + 1);
-    const bytes = encodeBatch(hooks.finish === undefined ? rows : hooks.finish(rows));
+    const kept = hooks.finish === undefined ? rows : hooks.finish(rows);
+    const bytes = encodeBatch(kept);
     const isFile = bytes.length > Math.min(fileBytesMin, spec.inlineBytesMax);
     if (isFile) disk.writeFile(spec.path, bytes);
     return {
@@ -116,6 +118,7 @@ export function standInEngine(
       data: isFile
         ? { kind: 'file', path: spec.path, length: bytes.length }
         : { kind: 'inline', bytes },
+      ...(isFile ? { ranges: rangesOf(spec.schema, kept) } : {}),
     };
   };
 
@@ -153,10 +156,11 @@ export function standInEngine(
     const rows: number[] = [];
     const tablets: number[] = [];
     const versions: number[] = [];
+    const isIn = inRanges(schema, part, batch);
     for (let row = 0; row < batch.rows; row++) {
       const tablet = Number(hidden.values[row]);
       const version = wanted.get(tablet);
-      if (version === undefined) continue;
+      if (version === undefined || !isIn(row)) continue;
       rows.push(row);
       tablets.push(tablet);
       versions.push(merged === undefined ? version : Number(merged.values[row]));

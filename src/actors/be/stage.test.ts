@@ -90,33 +90,45 @@ describe('rows to parts', () => {
     expect(parts).toHaveLength(1);
   });
 
-  it('a part is staged with what its writer knows of it, here and at another BE', async () => {
-    const ranges: BuiltPart['ranges'] = [[1, '0', '9']];
-    const built: BuiltPart = {
-      rows: 2,
-      tablets: [{ tabletId: 100, rows: 2 }],
-      data: { kind: 'file', path: '/nowhere', length: 9 },
-      ranges,
-    };
-    const staged: StageRequest[] = [];
-    const stage = async (request: StageRequest) => staged.push(request);
-    const others = { schemas: new Map(), store: { stage } } as unknown as BeContext;
-    const context = {
-      schemas: new Map(),
-      store: { beId: 'b0', stagingPath: () => '/nowhere', abort: async () => {}, stage },
-      bus: { request: (_: string, message: StageMessage) => stageLocal(others, message) },
-      engine: {
-        openPart: () => ({ append: async () => {}, finish: async () => built }),
-      },
-    } as unknown as BeContext;
-    const head = { fe: { epoch: 1, incarnation: 'i' } as never, txnId: 1, attempt: 0, label: 'l' };
-    const stager = new Stager(context, head, hashed, target);
-    await stager.append(ids(0, 500));
-    await stager.vote([]);
-    const { tableId } = target as { tableId: number };
-    const part = { ...built, tableId, schema: hashed };
-    expect(staged.map((request) => request.part)).toEqual([part, part, part]);
-  });
+  it.each<{ name: string; known: Pick<BuiltPart, 'ranges'> }>([
+    { name: 'ranges', known: { ranges: [[1, '0', '9']] } },
+    { name: 'nothing', known: {} },
+  ])(
+    'a part is staged with what its writer knows, $name, here and elsewhere',
+    async ({ known }) => {
+      const built: BuiltPart = {
+        rows: 2,
+        tablets: [{ tabletId: 100, rows: 2 }],
+        data: { kind: 'file', path: '/nowhere', length: 9 },
+        ...known,
+      };
+      const staged: StageRequest[] = [];
+      const stage = async (request: StageRequest) => staged.push(request);
+      const others = { schemas: new Map(), store: { stage } } as unknown as BeContext;
+      const context = {
+        schemas: new Map(),
+        store: { beId: 'b0', stagingPath: () => '/nowhere', abort: async () => {}, stage },
+        bus: { request: (_: string, message: StageMessage) => stageLocal(others, message) },
+        engine: {
+          openPart: () => ({ append: async () => {}, finish: async () => built }),
+        },
+      } as unknown as BeContext;
+      // The order of a task, whose ranges are of offsets.
+      const head = {
+        fe: { epoch: 1, incarnation: 'i' } as never,
+        txnId: 1,
+        attempt: 0,
+        label: 'l',
+        ranges: [{ partition: 0, from: '0' }],
+      };
+      const stager = new Stager(context, head, hashed, target);
+      await stager.append(ids(0, 500));
+      await stager.vote([]);
+      const { tableId } = target as { tableId: number };
+      const part = { ...built, tableId, schema: hashed };
+      expect(staged.map((request) => request.part)).toEqual([part, part, part]);
+    },
+  );
 
   it.each([
     { txnId: 6, tabletIds: [100, 101, 102] },

@@ -156,8 +156,13 @@ export class Stager {
 
   #stageAt(executor: Executor, part: BuiltPart): Promise<Vote> {
     const { bus, parts } = this.#context;
+    // One by one: what was given as the head may be a whole order, whose `ranges` are others.
+    const { fe, txnId, attempt, label } = this.#head;
     const message: StageMessage = {
-      ...this.#head,
+      fe,
+      txnId,
+      attempt,
+      label,
       schema: this.#schema,
       tableId: this.#target.tableId,
       rows: part.rows,
