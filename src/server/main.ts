@@ -19,7 +19,7 @@ if (Number(process.env.UV_THREADPOOL_SIZE ?? 0) < 16) {
   process.env.UV_THREADPOOL_SIZE = String(POOL);
 }
 setFlagsFromString('--heap-growing-percent=800');
-const caches = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
+const caches = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
 const cache = process.env.NODE_COMPILE_CACHE ?? join(caches, 'millrace');
 // Where it cannot be written nothing is kept. Threads look at the variable.
 enableCompileCache(cache);
