@@ -3,26 +3,27 @@
  * A journal that failed ends the process (PROTOCOL.md D3): nothing that was not durable is answered.
  */
 import { availableParallelism, totalmem } from 'node:os';
-import { Worker } from 'node:worker_threads';
 import { openFe } from '../actors/fe/fe.ts';
 import { feRoutes } from '../actors/fe/http-routes.ts';
 import { BEHIND_HINT } from '../actors/fe/nodes.ts';
 import { createSessionHost } from '../actors/fe/session.ts';
+import { assert } from '../base/assert.ts';
 import { systemClock } from '../base/clock.ts';
-import { fromErrorData, LoadError } from '../base/errors.ts';
-import { consoleLog, type LogLevel } from '../base/log.ts';
+import { LoadError } from '../base/errors.ts';
+import { consoleLog, type Log, type LogLevel } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
+import type { Bus } from '../protocol/bus.types.ts';
 import { download } from '../protocol/http/download.ts';
 import { createHttpServer } from '../protocol/http/server.ts';
-import { createLocalHub } from '../protocol/local/local-bus.ts';
-import { createPartHub } from '../protocol/local/part-hub.ts';
+import { createLocalHub, type LocalHub } from '../protocol/local/local-bus.ts';
+import { createPartHub, type PartHub } from '../protocol/local/part-hub.ts';
 import { connectPartStore } from '../protocol/local/part-store.ts';
 import { linkTransfers, linkWorker } from '../protocol/local/worker-link.ts';
 import { createMysqlServer, type MysqlServer } from '../protocol/mysql/server.ts';
-import { connectNatsBus } from '../protocol/nats/nats-bus.ts';
-import { openDataDir } from '../storage/data-dir.ts';
+import { type DataDir, openDataDir } from '../storage/data-dir.ts';
 import { openLevelStore } from '../storage/level-store.ts';
-import type { BeWorkerData, BeWorkerMessage } from './be-worker.ts';
+import type { BeThread } from './be-threads.ts';
+import type { BeWorkerData } from './be-worker.ts';
 
 export interface StartOptions {
   readonly dataDir: string;
@@ -45,32 +46,30 @@ export interface Running {
 }
 
 export const SERVER_VERSION = '8.0.33';
-const WORKER_CLOSE_MS = 15_000;
+const LOAD_AFTER_MS = 1_000;
 
-export async function startAllInOne(options: StartOptions): Promise<Running> {
+/** `threads` are those of the BEs, as many as are asked for; they are closed with the rest. */
+export async function startAllInOne(
+  options: StartOptions,
+  threads: readonly BeThread[],
+): Promise<Running> {
   const log = consoleLog(options.logLevel, 'fe');
-  const dir = await openDataDir(options.dataDir, {
-    beCount: options.beCount,
-    random: systemRandom,
-  });
-  const closers: (() => Promise<unknown>)[] = [() => dir.close()];
+  const closeThreads = () => Promise.all(threads.map((thread) => thread.close()));
+  const closers: (() => Promise<unknown>)[] = [closeThreads];
   const closeAll = async () => {
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
+    const dir = await openDataDir(options.dataDir, {
+      beCount: options.beCount,
+      random: systemRandom,
+    });
+    closers.push(() => dir.close(), closeThreads);
     const hub = createLocalHub({ clock: systemClock, log });
     const partHub = createPartHub({ clock: systemClock, log });
     const prefix = `millrace.${dir.clusterId}.`;
     const bus =
-      options.natsUrl === null
-        ? hub.bus('fe')
-        : await connectNatsBus({
-            url: options.natsUrl,
-            prefix,
-            from: 'fe',
-            clock: systemClock,
-            log,
-          });
+      options.natsUrl === null ? hub.bus('fe') : await connectNats(options.natsUrl, prefix, log);
     closers.push(() => bus.close());
     const parts = connectPartStore(partHub, 'fe', { clock: systemClock, log });
     closers.push(() => parts.close());
@@ -79,6 +78,9 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
     const failed = new Promise<Error>((resolve) => {
       fail = resolve;
     });
+    // While the FE reads its journal the BEs read theirs.
+    openThreads(threads, { options, dir, hub, partHub, prefix });
+    for (const thread of threads) void thread.failed.then(fail);
     let httpPort = options.httpPort;
     const fe = await openFe({
       store: await openLevelStore(dir.fe),
@@ -95,29 +97,13 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
     closers.push(() => fe.close());
     void fe.failed.then(fail);
 
-    const memoryLimitMb = Math.max(
-      256,
-      Math.floor(totalmem() / 1024 / 1024 / 4 / Math.max(1, options.beCount)),
-    );
-    const workers = dir.bes.map((be) => {
-      const name = `be-${be.index}`;
-      const link = linkWorker({ bus: hub, parts: partHub }, name);
-      const workerData: BeWorkerData = {
-        link,
-        name,
-        dir: be,
-        partDirs: dir.bes.flatMap(({ parts: live, staging }) => [live, staging]),
-        logLevel: options.logLevel,
-        memoryLimitMb,
-        nats: options.natsUrl === null ? null : { url: options.natsUrl, prefix },
-      };
-      return startWorker(workerData, linkTransfers(link), fail);
-    });
-    closers.push(() => Promise.all(workers.map((worker) => worker.close())));
+    // They stop before the FE does.
+    closers.push(closeThreads);
+    for (const thread of threads) thread.register();
     // With NATS the BEs register when it can be reached; statements that need none are answered before.
     if (options.natsUrl === null) {
       const states = await Promise.all(
-        workers.map(({ ready, refused }) => Promise.race([ready, refused])),
+        threads.map(({ ready, refused }) => Promise.race([ready, refused])),
       );
       const refusal = fe.refusal();
       if (refusal !== null) throw new LoadError('FE_BEHIND', refusal, { hint: BEHIND_HINT });
@@ -149,6 +135,7 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
     });
     const { port: mysqlPort } = await mysql.listen();
     closers.push(() => mysql.close());
+    closers.push(loadSoon(threads));
     log.write('info', 'started', { cores: availableParallelism(), bes: options.beCount });
     return { mysqlPort, httpPort, failed, close: closeAll };
   } catch (error) {
@@ -157,59 +144,51 @@ export async function startAllInOne(options: StartOptions): Promise<Running> {
   }
 }
 
-function startWorker(
-  workerData: BeWorkerData,
-  transferList: ReturnType<typeof linkTransfers>,
-  fail: (error: Error) => void,
-): {
-  readonly ready: Promise<null>;
-  /** The first reason for which the BE is not taken. */
-  readonly refused: Promise<string>;
-  close(): Promise<void>;
-} {
-  const worker = new Worker(
-    new URL(import.meta.url.endsWith('.ts') ? './be-worker.ts' : './be-worker.js', import.meta.url),
-    {
-      workerData,
-      transferList,
-      name: workerData.name,
-    },
-  );
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  let refuse: (reason: string) => void = () => {};
-  const refused = new Promise<string>((resolve) => {
-    refuse = resolve;
-  });
-  const ready = new Promise<null>((resolve, reject) => {
-    worker.on('message', (message: BeWorkerMessage) => {
-      if (message.type === 'ready') resolve(null);
-      if (message.type === 'refused') refuse(message.reason);
-      if (message.type === 'failed') {
-        const error = fromErrorData(message.error);
-        reject(error);
-        fail(error);
-      }
-    });
-    worker.once('error', (error) => {
-      reject(error);
-      fail(error instanceof Error ? error : new Error(String(error)));
-    });
-  });
-  ready.catch(() => {});
-  return {
-    ready,
-    refused,
-    async close() {
-      worker.postMessage({ type: 'close' });
-      const late = new Promise<'late'>((resolve) => {
-        systemClock.setTimeout(() => resolve('late'), WORKER_CLOSE_MS).unref();
-      });
-      if ((await Promise.race([exited, late])) === 'late') {
-        throw new LoadError(
-          'BE_CLOSE',
-          `${workerData.name} did not close in ${WORKER_CLOSE_MS} ms`,
-        );
-      }
-    },
+/**
+ * What a start did not need, one BE after the other, so that a core is left. Not at once: a statement that comes with the
+ * start loads what it needs itself, and sooner where nothing else is loaded beside it.
+ */
+function loadSoon(threads: readonly BeThread[]): () => Promise<void> {
+  const loadAll = async () => {
+    for (const thread of threads) await thread.load();
   };
+  const timer = systemClock.setTimeout(() => void loadAll(), LOAD_AFTER_MS);
+  return async () => systemClock.clearTimeout(timer);
+}
+
+async function connectNats(url: string, prefix: string, log: Log): Promise<Bus> {
+  const { connectNatsBus } = await import('../protocol/nats/nats-bus.ts');
+  return connectNatsBus({ url, prefix, from: 'fe', clock: systemClock, log });
+}
+
+interface Opening {
+  readonly options: StartOptions;
+  readonly dir: DataDir;
+  readonly hub: LocalHub;
+  readonly partHub: PartHub;
+  readonly prefix: string;
+}
+
+function openThreads(threads: readonly BeThread[], opening: Opening): void {
+  const { options, dir, hub, partHub, prefix } = opening;
+  const memoryLimitMb = Math.max(
+    256,
+    Math.floor(totalmem() / 1024 / 1024 / 4 / Math.max(1, options.beCount)),
+  );
+  const partDirs = dir.bes.flatMap(({ parts, staging }) => [parts, staging]);
+  threads.forEach((thread, i) => {
+    const be = dir.bes[i];
+    assert(be !== undefined, 'a thread for each BE');
+    const link = linkWorker({ bus: hub, parts: partHub }, thread.name);
+    const data: BeWorkerData = {
+      link,
+      name: thread.name,
+      dir: be,
+      partDirs,
+      logLevel: options.logLevel,
+      memoryLimitMb,
+      nats: options.natsUrl === null ? null : { url: options.natsUrl, prefix },
+    };
+    thread.open(data, linkTransfers(link));
+  });
 }

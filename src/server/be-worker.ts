@@ -1,19 +1,20 @@
 /**
  * The thread of one BE (PROTOCOL.md T1): its actors, LevelDB, DuckDB, fetch sockets and decoders live here.
- * It ends by interrupt, drain, close (T4): the main thread posts `close` and waits for `closed`.
+ * It ends by interrupt, drain, close (T4): the main thread posts `close` and waits for its exit.
+ *
+ *   B1. A registration needs the store and the bus alone. What loads and queries need besides (`LATE`) is loaded when it is
+ *       asked for, or by the order `load`, whichever is first.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort } from 'node:worker_threads';
 import { createBeService } from '../actors/be/be.ts';
 import { assert } from '../base/assert.ts';
 import { systemClock } from '../base/clock.ts';
 import { toErrorData } from '../base/errors.ts';
 import { consoleLog, type LogLevel } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import { createDuckDbEngine } from '../engine/duckdb-engine.ts';
+import { createLateEngine } from '../engine/late-engine.ts';
 import { connectLink, type WorkerLink } from '../protocol/local/worker-link.ts';
-import { connectNatsBus } from '../protocol/nats/nats-bus.ts';
 import { createKafkaPort } from '../sources/kafka/kafka-port.ts';
-import { kafkajsTransport } from '../sources/kafka/kafkajs-transport.ts';
 import type { BeDir } from '../storage/data-dir.ts';
 import { openLevelStore } from '../storage/level-store.ts';
 import { openTabletStore } from '../storage/tablet-store.ts';
@@ -29,36 +30,52 @@ export interface BeWorkerData {
   readonly nats: { readonly url: string; readonly prefix: string } | null;
 }
 
+export type BeWorkerOrder =
+  | { readonly type: 'open'; readonly data: BeWorkerData }
+  /** The FE answers: before, nobody would hear the hello. */
+  | { readonly type: 'register' }
+  /** What loads and queries need besides, before somebody waits for it. */
+  | { readonly type: 'load' }
+  | { readonly type: 'close' };
+
 export type BeWorkerMessage =
   | { readonly type: 'ready' }
-  | { readonly type: 'closed' }
+  | { readonly type: 'loaded' }
   /** The FE does not take this BE: it goes on asking. */
   | { readonly type: 'refused'; readonly reason: string }
   | { readonly type: 'failed'; readonly error: ReturnType<typeof toErrorData> };
 
-const port = parentPort;
-assert(port !== null, 'be-worker.ts runs in a worker');
-const data = workerData as BeWorkerData;
-const log = consoleLog(data.logLevel, data.name);
-const post = (message: BeWorkerMessage) => port.postMessage(message);
+interface Be {
+  /** Resolves at the first registration. */
+  start(): Promise<void>;
+  loadRest(): Promise<unknown>;
+  close(): Promise<void>;
+}
 
-try {
+/** By far the most of the modules. */
+const LATE = {
+  engine: () => import('../engine/duckdb-engine.ts'),
+  tasks: () => import('../actors/be/task-run.ts'),
+  kafka: () => import('../sources/kafka/kafkajs-transport.ts'),
+  nats: () => import('../protocol/nats/nats-bus.ts'),
+};
+
+async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => void): Promise<Be> {
+  const log = consoleLog(data.logLevel, data.name);
   const link = connectLink(data.link, { clock: systemClock, log });
-  const bus =
-    data.nats === null
-      ? link.bus
-      : await connectNatsBus({
-          url: data.nats.url,
-          prefix: data.nats.prefix,
-          from: data.name,
-          clock: systemClock,
-          log,
-        });
-  const engine = await createDuckDbEngine({
-    tempDir: data.dir.tmp,
-    memoryLimitMb: data.memoryLimitMb,
-    partDirs: [...data.partDirs],
-    log,
+  const connectNats = async ({ url, prefix }: { url: string; prefix: string }) => {
+    const { connectNatsBus } = await LATE.nats();
+    return connectNatsBus({ url, prefix, from: data.name, clock: systemClock, log });
+  };
+  const bus = data.nats === null ? link.bus : await connectNats(data.nats);
+  const engine = createLateEngine(async () => {
+    const { createDuckDbEngine } = await LATE.engine();
+    return createDuckDbEngine({
+      tempDir: data.dir.tmp,
+      memoryLimitMb: data.memoryLimitMb,
+      partDirs: [...data.partDirs],
+      log,
+    });
   });
   const store = await openTabletStore({
     store: await openLevelStore(data.dir.log),
@@ -68,7 +85,11 @@ try {
     random: systemRandom,
     log,
   });
-  const kafka = createKafkaPort({ open: kafkajsTransport(), clock: systemClock, log });
+  const kafka = createKafkaPort({
+    open: async (config) => (await LATE.kafka()).kafkajsTransport()(config),
+    clock: systemClock,
+    log,
+  });
   const service = createBeService({
     name: data.name,
     store,
@@ -76,15 +97,22 @@ try {
     bus,
     parts: link.parts,
     kafka,
+    runTask: async (...task) => (await LATE.tasks()).runTask(...task),
     clock: systemClock,
     random: systemRandom,
     log,
     onRefused: (reason) => post({ type: 'refused', reason }),
   });
   void service.failed.then((error) => post({ type: 'failed', error: toErrorData(error) }));
-  port.on('message', (message: { type: string }) => {
-    if (message.type !== 'close') return;
-    void (async () => {
+  return {
+    start: () => service.start(),
+    // One after the other: the first query waits for the engine, and is asked sooner than the first load.
+    async loadRest() {
+      await engine.load();
+      await LATE.tasks();
+      await LATE.kafka();
+    },
+    async close() {
       await service.close();
       await kafka.close();
       await engine.close();
@@ -92,15 +120,58 @@ try {
       await link.parts.close();
       await bus.close();
       if (bus !== link.bus) await link.bus.close();
-      post({ type: 'closed' });
-      port.close();
-    })();
-  });
-  await service.start();
-  post({ type: 'ready' });
-} catch (error) {
-  post({ type: 'failed', error: toErrorData(error) });
-  // Nothing runs yet, and nobody would answer `close`: the thread ends with what it opened.
-  port.close();
-  process.exit(1);
+    },
+  };
 }
+
+function serve(port: MessagePort): void {
+  const post = (message: BeWorkerMessage) => port.postMessage(message);
+  let opening: Promise<Be> | undefined;
+  let closing = false;
+
+  const fail = (error: unknown) => {
+    if (closing) return;
+    post({ type: 'failed', error: toErrorData(error) });
+    // Nobody would answer `close`: the thread ends with what it opened.
+    port.close();
+    process.exit(1);
+  };
+  const register = async () => {
+    const be = await opening;
+    assert(be !== undefined, 'a BE registers once it is open');
+    await be.start();
+    if (!closing) post({ type: 'ready' });
+  };
+  const load = async () => {
+    await (await opening)?.loadRest();
+    post({ type: 'loaded' });
+  };
+  const close = async () => {
+    closing = true;
+    const be = await opening?.catch(() => undefined);
+    await be?.close();
+    port.close();
+    // What failed to open may hold the thread.
+    if (be === undefined) process.exit();
+  };
+  port.on('message', (order: BeWorkerOrder) => {
+    switch (order.type) {
+      case 'open':
+        opening = openBe(order.data, post);
+        opening.catch(fail);
+        return;
+      case 'register':
+        register().catch(fail);
+        return;
+      case 'load':
+        load().catch(fail);
+        return;
+      case 'close':
+        void close();
+        return;
+    }
+  });
+}
+
+assert(parentPort !== null, 'be-worker.ts runs in a worker');
+serve(parentPort);

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { toErrorData } from '../base/errors.ts';
 import type { LogLevel } from '../base/log.ts';
-import { type StartOptions, startAllInOne } from './all-in-one.ts';
-import { runSqlClient } from './sql-client.ts';
+import type { StartOptions } from './all-in-one.ts';
+import { startBeThreads } from './be-threads.ts';
 
 const USAGE = `usage:
   millrace start [--data DIR] [--be N] [--host ADDRESS] [--mysql-port 9030] [--http-port 8030] [--nats URL]
@@ -58,7 +58,10 @@ export function readStartOptions(args: readonly string[]): StartOptions {
 
 async function start(args: readonly string[]): Promise<number> {
   const options = readStartOptions(args);
-  const running = await startAllInOne(options);
+  // Their modules are loaded beside those of the FE.
+  const threads = startBeThreads(options.beCount);
+  const { startAllInOne } = await import('./all-in-one.ts');
+  const running = await startAllInOne(options, threads);
   process.stdout.write(
     `millrace ready mysql=${options.host}:${running.mysqlPort} http=${options.host}:${running.httpPort}\n`,
   );
@@ -88,6 +91,7 @@ async function sql(args: readonly string[]): Promise<number> {
       execute: { type: 'string', short: 'e' },
     },
   });
+  const { runSqlClient } = await import('./sql-client.ts');
   return runSqlClient({
     host: values.host,
     port: whole('port', values.port, 1, 65_535),

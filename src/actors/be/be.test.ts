@@ -28,6 +28,7 @@ import {
   type TaskRunRequest,
 } from '../messages.ts';
 import { type BeService, createBeService } from './be.ts';
+import { runTask } from './task-run.ts';
 
 /** Ten times as fast: the BE asks again after seconds. */
 const fastClock: Clock = {
@@ -115,6 +116,7 @@ beforeEach(async () => {
       openWatch: async () => fakeWatch,
       close: async () => {},
     },
+    runTask,
     random: systemRandom,
   });
 });

@@ -34,7 +34,7 @@ import { KafkaWatches } from './kafka-watches.ts';
 import { BeQueries } from './queries.ts';
 import { Registration } from './registration.ts';
 import { stageLocal } from './stage.ts';
-import { runTask } from './task-run.ts';
+import type { runTask } from './task-run.ts';
 
 export interface BeOptions {
   readonly name: string;
@@ -43,6 +43,8 @@ export interface BeOptions {
   readonly bus: Bus;
   readonly parts: PartStore;
   readonly kafka: KafkaPort;
+  /** Given, as its modules are many and a registration does not wait for them. */
+  readonly runTask: typeof runTask;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -126,7 +128,7 @@ export function createBeService(options: BeOptions): BeService {
 
   const runs = new RunOnce();
   verb('task-run', (request: Parameters<typeof runTask>[1]) =>
-    runs.run(request, () => runTask(context, request, stopping.signal)),
+    runs.run(request, () => options.runTask(context, request, stopping.signal)),
   );
   verb('insert-run', (request: Parameters<typeof runInsert>[2]) =>
     runs.run(request, () => runInsert(context, queries, request, stopping.signal)),
