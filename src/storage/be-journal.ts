@@ -11,6 +11,7 @@ import {
   type BeState,
   EMPTY_VERSION,
   type PartState,
+  type RowsetFact,
   type TabletFact,
   voteKey,
 } from './be-facts.ts';
@@ -115,8 +116,7 @@ function published(state: BeState, entry: BeEntry & { type: 'published' }): void
   for (const { tabletId, tableId, version, rows, partId } of entry.rowsets) {
     const tablet = tabletOf(state, tabletId, tableId);
     if (hasVersion(tablet, version)) continue;
-    tablet.rowsets.push({ from: version, to: version, rows, partId });
-    tablet.rowsets.sort((a, b) => a.from - b.from);
+    insertRowset(tablet, { from: version, to: version, rows, partId });
     advance(tablet);
     if (partId !== null) partOf(state, partId).refs += 1;
   }
@@ -158,8 +158,7 @@ function compacted(state: BeState, entry: BeEntry & { type: 'compacted' }): void
     tablet.covered.push(...inside.map((rowset) => ({ ...rowset, atMs })));
     const partId = rows === 0 ? null : (part?.partId ?? null);
     tablet.rowsets = tablet.rowsets.filter((rowset) => !inside.includes(rowset));
-    tablet.rowsets.push({ from, to, rows, partId });
-    tablet.rowsets.sort((a, b) => a.from - b.from);
+    insertRowset(tablet, { from, to, rows, partId });
     if (partId !== null) partOf(state, partId).refs += 1;
   }
   if (part !== null) release(state, part.partId);
@@ -213,14 +212,32 @@ function tabletOf(state: BeState, tabletId: number, tableId: number): TabletFact
 
 /** Published, also ahead of a gap, or covered by compaction (C7). */
 export function hasVersion(tablet: TabletFact | undefined, version: number): boolean {
-  if (version <= (tablet?.version ?? EMPTY_VERSION)) return true;
-  return tablet?.rowsets.some((rowset) => rowset.to === version) ?? false;
+  if (tablet === undefined) return version <= EMPTY_VERSION;
+  if (version <= tablet.version) return true;
+  const { rowsets } = tablet;
+  return rowsets.slice(firstAfter(rowsets, tablet.version)).some(({ to }) => to === version);
+}
+
+/**
+ * Rowsets are in order, and come nearly so: who looks from the end looks at a few, of the thousands that a tablet may have
+ * until compaction has caught up.
+ */
+function firstAfter(rowsets: readonly RowsetFact[], version: number): number {
+  let at = rowsets.length;
+  while (at > 0 && rowsets[at - 1]!.from > version) at -= 1;
+  return at;
+}
+
+function insertRowset({ rowsets }: TabletFact, rowset: RowsetFact): void {
+  rowsets.splice(firstAfter(rowsets, rowset.from), 0, rowset);
 }
 
 /** B2 */
 function advance(tablet: TabletFact): void {
-  for (const rowset of tablet.rowsets) {
-    if (rowset.from === tablet.version + 1) tablet.version = rowset.to;
+  const { rowsets } = tablet;
+  for (let at = firstAfter(rowsets, tablet.version); at < rowsets.length; at++) {
+    const { from, to } = rowsets[at]!;
+    if (from === tablet.version + 1) tablet.version = to;
   }
 }
 

@@ -4,6 +4,9 @@ import { Level } from 'level';
 import { DamageError, LoadError } from '../base/errors.ts';
 import type { OrderedStore, StoreOp } from './ordered-store.types.ts';
 
+/** Entries, if they are small: LevelDB gives 16 KiB at a time. */
+const READ_AHEAD = 1_000;
+
 export async function openLevelStore(path: string): Promise<OrderedStore> {
   const db = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: 'view',
@@ -48,7 +51,17 @@ class LevelStore implements OrderedStore {
     const { from, to, limit = -1, reverse = false } = options;
     if (limit === 0) return;
     try {
-      yield* this.#db.iterator({ gte: from, lt: to, limit, reverse });
+      const iterator = this.#db.iterator({ gte: from, lt: to, limit, reverse });
+      try {
+        // Many at a time: asked one by one, the iterator's own promises are half of what a read costs.
+        let found = await iterator.nextv(READ_AHEAD);
+        while (found.length > 0) {
+          yield* found;
+          found = await iterator.nextv(READ_AHEAD);
+        }
+      } finally {
+        await iterator.close();
+      }
     } catch (error) {
       throw readError(this.#path, error);
     }

@@ -91,6 +91,21 @@ export function orderedStoreCompliance(name: string, make: () => Promise<StoreUn
       expect(await scan(from, to, options)).toEqual(found);
     });
 
+    it('range: thousands, in order, with and without a limit', async () => {
+      const keys = Array.from({ length: 2_500 }, (_, i) => String(i).padStart(4, '0'));
+      await store.write(
+        keys.map((key) => put(key, 'v'.repeat(100))),
+        { sync: false },
+      );
+      const found = async (options: { limit?: number; reverse?: boolean }) =>
+        (await scan('0', ':', options)).map((entry) => entry.slice(0, 4));
+      expect(await found({})).toEqual(keys);
+      expect(await found({ limit: 1_700 })).toEqual(keys.slice(0, 1_700));
+      expect(await found({ reverse: true, limit: 2_000 })).toEqual(
+        keys.toReversed().slice(0, 2_000),
+      );
+    });
+
     it('a range may be left before its end', async () => {
       await store.write([put('a', '1'), put('b', '2')], { sync: false });
       for await (const _ of store.range({ from: bytes('a'), to: bytes('z') })) break;
