@@ -10,6 +10,7 @@ import { LockedInstance } from './duckdb-instance.ts';
 import type * as T from './engine.types.ts';
 import { mergeParts } from './merge.ts';
 import { openPartWriter } from './part-writer.ts';
+import { PickedRows } from './picked-rows.ts';
 import { AggregatingWriter } from './pre-aggregate.ts';
 import { PreparedRows } from './prepared-rows.ts';
 import { runQuery } from './query.ts';
@@ -69,7 +70,11 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
   const held = { total: 0, max: options.heldBytesMax ?? HELD_BYTES_MAX };
   const prepared = new PreparedRows(loading);
   const transformer = new Transformer(prepared);
-  const querying = { statements: new Statements(queries, querySlots, clock), results };
+  const querying = {
+    statements: new Statements(queries, querySlots, clock),
+    results,
+    picked: new PickedRows(),
+  };
   let closing: Promise<void> | undefined;
 
   const close = async (): Promise<void> => {

@@ -11,6 +11,7 @@ import type { Expr } from '../sql/ast/expr.ts';
 import type { FromItem, Select, SelectCore, TableName } from '../sql/ast/select.ts';
 import type { PartInput } from './engine.types.ts';
 import { type Range, type RangeValue, rangeOfRecord } from './part-ranges.ts';
+import type { Span } from './rows-within.ts';
 
 interface StoredTable {
   readonly db: string;
@@ -19,9 +20,11 @@ interface StoredTable {
 }
 
 /** A condition that every wanted row meets. */
-interface Test {
+export interface RowTest {
   readonly column: ColumnDef;
   readonly mayHold: (range: Range) => boolean;
+  /** Where the values of wanted rows lie, as numbers that may be rounded. */
+  readonly spans: readonly Span[];
 }
 
 export function wantedParts(
@@ -30,14 +33,19 @@ export function wantedParts(
   parts: readonly PartInput[],
 ): readonly PartInput[] {
   if (!parts.some(({ ranges }) => ranges !== undefined)) return parts;
-  const place = placeOf(select, table);
-  if (place?.core.where === undefined) return parts;
-  const column = (path: readonly string[]) => columnOf(path, table, place);
-  const tests = conjuncts(place.core.where).flatMap((expr) => testsOf(expr, column));
+  const tests = testsOn(select, table);
   return tests.length === 0 ? parts : parts.filter((part) => mayHold(part, tests));
 }
 
-function mayHold({ ranges }: PartInput, tests: readonly Test[]): boolean {
+/** What WHERE says of rows of the table. */
+export function testsOn(select: Select, table: StoredTable): readonly RowTest[] {
+  const place = placeOf(select, table);
+  if (place?.core.where === undefined) return [];
+  const column = (path: readonly string[]) => columnOf(path, table, place);
+  return conjuncts(place.core.where).flatMap((expr) => testsOf(expr, column));
+}
+
+function mayHold({ ranges }: PartInput, tests: readonly RowTest[]): boolean {
   return tests.every(({ column, mayHold }) => {
     const record = ranges?.find(([id]) => id === column.id);
     const range = record && rangeOfRecord(column.type.name, record);
@@ -128,14 +136,20 @@ const FLIPPED: Readonly<Record<string, string>> = {
   '>=': '<=',
 };
 
-function testsOf(expr: Expr, columnOf: ColumnOf): Test[] {
+function testsOf(expr: Expr, columnOf: ColumnOf): RowTest[] {
   const column = (arg: Expr) => (arg.kind === 'column' ? columnOf(arg.path) : undefined);
-  const test = (arg: Expr, op: string, literals: readonly Expr[]): Test[] => {
+  const test = (arg: Expr, op: string, literals: readonly Expr[]): RowTest[] => {
     const found = column(arg);
     const values = literals.map((literal) => found && literalValue(literal, found));
     if (found === undefined || values.includes(undefined)) return [];
     const known = values as RangeValue[];
-    return [{ column: found, mayHold: (range) => known.some((value) => holds(range, op, value)) }];
+    return [
+      {
+        column: found,
+        mayHold: (range) => known.some((value) => holds(range, op, value)),
+        spans: known.map((value) => spanOf(op, Number(value))),
+      },
+    ];
   };
   switch (expr.kind) {
     case 'binary': {
@@ -152,6 +166,11 @@ function testsOf(expr: Expr, columnOf: ColumnOf): Test[] {
     default:
       return [];
   }
+}
+
+function spanOf(op: string, value: number): Span {
+  if (op === '=') return [value, value];
+  return op.startsWith('<') ? [Number.NEGATIVE_INFINITY, value] : [value, Number.POSITIVE_INFINITY];
 }
 
 function holds({ low, high }: Range, op: string, value: RangeValue): boolean {

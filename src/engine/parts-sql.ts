@@ -83,7 +83,7 @@ function fileSelects(
 }
 
 /** Whether the tablets that are wanted are all that the part has. */
-function isWhole({ rows, tablets }: PartInput): boolean {
+export function isWhole({ rows, tablets }: PartInput): boolean {
   return rows !== undefined && rows === countOf(tablets);
 }
 

@@ -10,6 +10,7 @@ import { type ResultType, resultType } from './duckdb-types.ts';
 import type * as T from './engine.types.ts';
 import { wantedParts } from './part-pruning.ts';
 import { mergedSql, rowsSql } from './parts-sql.ts';
+import type { PickedRows } from './picked-rows.ts';
 import { readWhole } from './result-read.ts';
 import type { RowSource } from './row-source.ts';
 import { selectSql } from './select-sql.ts';
@@ -26,6 +27,7 @@ export interface QueryHost {
   readonly statements: Statements;
   /** Open results: each holds memory of the instance until it is closed. */
   readonly results: Slots;
+  readonly picked: PickedRows;
 }
 
 export async function runQuery(
@@ -43,7 +45,8 @@ export async function runQuery(
     give();
   };
   try {
-    const sql = querySql(host, plan, tables, rows);
+    const read = await Promise.all(tables.map((table) => readTable(host, plan, table, signal)));
+    const sql = querySql(host, plan, read, rows);
     connection = await host.statements.connect();
     const opened = connection;
     const made = await host.statements.inSlot(
@@ -66,6 +69,18 @@ export async function runQuery(
   }
 }
 
+/** With the parts alone, or the rows of them, that may be wanted. */
+async function readTable(
+  { picked }: QueryHost,
+  { select }: T.QueryPlan,
+  table: T.QueryTable,
+  signal: AbortSignal | undefined,
+): Promise<T.QueryTable> {
+  if (table.kind === 'rows') return table;
+  const parts = wantedParts(select, table, table.parts);
+  return { ...table, parts: await picked.of(select, table, parts, signal) };
+}
+
 function querySql(
   host: QueryHost,
   plan: T.QueryPlan,
@@ -86,8 +101,7 @@ function querySql(
       known.set(key, { sql: `(SELECT * FROM ${open(columns, [batch]).sql})`, columns });
       continue;
     }
-    const { schema } = table;
-    const parts = wantedParts(plan.select, table, table.parts);
+    const { schema, parts } = table;
     const versions = schema.model !== 'DUPLICATE';
     const sql = `(${mergedSql(schema, rowsSql(schema, parts, open, versions), false)})`;
     known.set(key, { sql, columns: schema.columns });

@@ -1,4 +1,4 @@
-/** Walks over expressions without going into subqueries. */
+/** Walks over expressions, without going into subqueries, and over all parts of a statement. */
 import type { Expr } from './ast/expr.ts';
 import type { Select } from './ast/select.ts';
 
@@ -73,4 +73,22 @@ export function mapExpr(
     default:
       return expr;
   }
+}
+
+/** Every part of a statement, subqueries and all: what is no object is a name or a value. */
+export function eachPart(node: unknown, visit: (part: unknown) => void): void {
+  visit(node);
+  if (typeof node !== 'object' || node === null) return;
+  for (const one of Object.values(node)) eachPart(one, visit);
+}
+
+/** As an EvalContext has them: `@x` and `@@x`, in lower case. */
+export function variablesOf(select: Select): string[] {
+  const names: string[] = [];
+  eachPart(select, (part) => {
+    const { kind, scope, name } = (part ?? {}) as Partial<Extract<Expr, { kind: 'variable' }>>;
+    if (kind !== 'variable' || name === undefined) return;
+    names.push(`${scope === 'user' ? '@' : '@@'}${name.toLowerCase()}`);
+  });
+  return names;
 }

@@ -29,6 +29,7 @@ import {
   createRoutineLoad,
 } from '../../sql/statements/routine-load.ts';
 import { timeText } from '../../sql/statements/show-routine-load.ts';
+import { variablesOf } from '../../sql/walk.ts';
 import { dbIdOf, SYSTEM_DB, tableOf } from './catalog.ts';
 import { checkConfig } from './config-items.ts';
 import type { FeKernel, QueryTableRequest } from './fe.types.ts';
@@ -118,7 +119,7 @@ class FeSession implements Session {
     return dbIdOf(this.#kernel.head, name ?? this.#db);
   }
 
-  #context(): EvalContext {
+  #context(select: Select | undefined): EvalContext {
     const { clock, random } = this.#kernel;
     return {
       timezone: this.#timezone,
@@ -127,7 +128,7 @@ class FeSession implements Session {
       currentUser: `'${this.#info.user}'@'%'`,
       connectionId: this.#info.connectionId,
       ...(this.#db === undefined ? {} : { currentDb: this.#db }),
-      variables: this.#variableValues(),
+      variables: select === undefined ? {} : this.#variableValues(select),
     };
   }
 
@@ -136,12 +137,17 @@ class FeSession implements Session {
     return [...new Set([...Object.keys(VARIABLES), ...this.#variables.keys(), ...own])].sort();
   }
 
-  /** For `@x` and `@@x` beside columns: a BE evaluates them. */
-  #variableValues(): Record<string, string | number | null> {
-    return Object.fromEntries([
-      ...this.#variableNames().map((name) => [`@@${name}`, this.#variable(name) ?? null]),
-      ...[...this.#userVariables].map(([name, value]) => [`@${name.toLowerCase()}`, plain(value)]),
-    ]);
+  /** For `@x` and `@@x` beside columns: a BE evaluates them. Those alone that the statement names. */
+  #variableValues(select: Select): Record<string, string | number | null> {
+    const wanted = new Set(variablesOf(select));
+    if (wanted.size === 0) return {};
+    const all = [
+      ...this.#variableNames().map((name) => [`@@${name}`, this.#variable(name) ?? null] as const),
+      ...[...this.#userVariables].map(
+        ([name, value]) => [`@${name.toLowerCase()}`, plain(value)] as const,
+      ),
+    ];
+    return Object.fromEntries(all.filter(([name]) => wanted.has(name)));
   }
 
   #scope(): EvalScope {
@@ -286,7 +292,7 @@ class FeSession implements Session {
     const here = this.#selectHere(select);
     if (here !== undefined) return here;
     const { resolved, tables } = await this.#resolve(select);
-    const result = await this.#kernel.query(resolved, tables, this.#context(), signal);
+    const result = await this.#kernel.query(resolved, tables, this.#context(resolved), signal);
     return { kind: 'batches', ...result };
   }
 
@@ -377,11 +383,11 @@ class FeSession implements Session {
       label: statement.label ?? null,
       user: this.#info.user,
       strict,
-      context: this.#context(),
       timeoutMs: this.#insertTimeoutMs(),
     };
     const rows = await this.#insertRows(statement, fact, names);
-    const result = await this.#kernel.insert({ ...base, rows }, signal);
+    const context = this.#context(rows.kind === 'select' ? rows.select : undefined);
+    const result = await this.#kernel.insert({ ...base, context, rows }, signal);
     return {
       kind: 'ok',
       affectedRows: result.loaded,
