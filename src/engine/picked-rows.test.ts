@@ -35,6 +35,7 @@ const schema = schemaOf([
   { name: 'large', type: { name: 'LARGEINT' } },
 ]);
 const ROWS = 150_000;
+let files = 0;
 
 /** Ids in no order within some 2,000 of each other; some columns have NULLs. */
 function rowOf(place: number): Text[] {
@@ -57,7 +58,7 @@ function rowOf(place: number): Text[] {
 }
 
 async function build(of: TableSchema, rows: readonly Text[][], tabletId = 1): Promise<BuiltPart> {
-  const path = join(dir, `${Math.random()}.parquet`);
+  const path = join(dir, `f-${files++}.parquet`);
   const writer = engine.openPart({ schema: of, path, inlineBytesMax: 0 });
   const kinds = of.columns.map(({ type }) => type);
   for (let at = 0; at < rows.length; at += 10_000) {
