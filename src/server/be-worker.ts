@@ -14,7 +14,7 @@ import { consoleLog, type LogLevel } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { createLateEngine } from '../engine/late-engine.ts';
 import { connectLink, type WorkerLink } from '../protocol/local/worker-link.ts';
-import { createKafkaPort } from '../sources/kafka/kafka-port.ts';
+import { createLateKafkaPort } from '../sources/kafka/late-kafka-port.ts';
 import type { BeDir } from '../storage/data-dir.ts';
 import { openLevelStore } from '../storage/level-store.ts';
 import { openTabletStore } from '../storage/tablet-store.ts';
@@ -56,7 +56,8 @@ interface Be {
 const LATE = {
   engine: () => import('../engine/duckdb-engine.ts'),
   tasks: () => import('../actors/be/task-run.ts'),
-  kafka: () => import('../sources/kafka/kafkajs-transport.ts'),
+  kafka: () => import('../sources/kafka/kafka-port.ts'),
+  transport: () => import('../sources/kafka/kafkajs-transport.ts'),
   nats: () => import('../protocol/nats/nats-bus.ts'),
 };
 
@@ -85,10 +86,10 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
     random: systemRandom,
     log,
   });
-  const kafka = createKafkaPort({
-    open: async (config) => (await LATE.kafka()).kafkajsTransport()(config),
-    clock: systemClock,
-    log,
+  const kafka = createLateKafkaPort(async () => {
+    const { createKafkaPort } = await LATE.kafka();
+    const { kafkajsTransport } = await LATE.transport();
+    return createKafkaPort({ open: kafkajsTransport(), clock: systemClock, log });
   });
   const service = createBeService({
     name: data.name,
@@ -111,6 +112,7 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
       await engine.load();
       await LATE.tasks();
       await LATE.kafka();
+      await LATE.transport();
     },
     async close() {
       await service.close();

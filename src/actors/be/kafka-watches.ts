@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Bus } from '../../protocol/bus.types.ts';
 import type { KafkaConfig, KafkaPort } from '../../sources/kafka/kafka.types.ts';
-import { keyOf } from '../../sources/kafka/kafka-port.ts';
+import { keyOf } from '../../sources/kafka/key-of.ts';
 import {
   feSubject,
   type KafkaDataReply,

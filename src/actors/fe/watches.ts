@@ -7,7 +7,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { KafkaConfig } from '../../sources/kafka/kafka.types.ts';
-import { keyOf } from '../../sources/kafka/kafka-port.ts';
+import { keyOf } from '../../sources/kafka/key-of.ts';
 import type { FeStamp, KafkaWatchJob, KafkaWatchRequest } from '../messages.ts';
 import type { BackendView } from './fe.types.ts';
 import type { Nodes } from './nodes.ts';

@@ -10,6 +10,7 @@ import type {
   OpenTransport,
 } from './kafka.types.ts';
 import { createKafkaClient, type KafkaClientOptions } from './kafka-client.ts';
+import { keyOf } from './key-of.ts';
 
 export interface KafkaPortOptions {
   readonly open: OpenTransport;
@@ -103,13 +104,4 @@ class PooledPort implements KafkaPort {
       .finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
-}
-
-/** The same whatever the order of the keys. */
-export function keyOf(value: unknown): string {
-  return JSON.stringify(value, (_, item) =>
-    item !== null && typeof item === 'object' && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
 }
