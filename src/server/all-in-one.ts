@@ -2,6 +2,7 @@
  * `millrace start`: FE and N BEs in one process, a worker each. Stops in order: clients, FE, BEs, directory.
  * A journal that failed ends the process (PROTOCOL.md D3): nothing that was not durable is answered.
  */
+import { flushCompileCache } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
 import { openFe } from '../actors/fe/fe.ts';
 import { feRoutes } from '../actors/fe/http-routes.ts';
@@ -151,6 +152,7 @@ export async function startAllInOne(
 function loadSoon(threads: readonly BeThread[]): () => Promise<void> {
   const loadAll = async () => {
     for (const thread of threads) await thread.load();
+    flushCompileCache();
   };
   const timer = systemClock.setTimeout(() => void loadAll(), LOAD_AFTER_MS);
   return async () => systemClock.clearTimeout(timer);

@@ -5,6 +5,7 @@
  *   B1. A registration needs the store and the bus alone. What loads and queries need besides (`LATE`) is loaded when it is
  *       asked for, or by the order `load`, whichever is first.
  */
+import { flushCompileCache } from 'node:module';
 import { type MessagePort, parentPort } from 'node:worker_threads';
 import { createBeService } from '../actors/be/be.ts';
 import { assert } from '../base/assert.ts';
@@ -146,6 +147,8 @@ function serve(port: MessagePort): void {
   };
   const load = async () => {
     await (await opening)?.loadRest();
+    // Else it is written when the process ends, and after a kill -9 never.
+    flushCompileCache();
     post({ type: 'loaded' });
   };
   const close = async () => {
