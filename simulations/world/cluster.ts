@@ -1,6 +1,7 @@
 /** One FE and its BEs as processes that can die at any step: the production code over simulated ports. */
 
 import { type BeService, createBeService } from '../../src/actors/be/be.ts';
+import { openBeWork } from '../../src/actors/be/be-work.ts';
 import { runTask } from '../../src/actors/be/task-run.ts';
 import { type Fe, openFe } from '../../src/actors/fe/fe.ts';
 import { createSessionHost } from '../../src/actors/fe/session.ts';
@@ -279,6 +280,7 @@ export class BeProcess extends Process {
         log: boot.log,
       }),
       clock: boot.clock,
+      loadWork: () => openBeWork,
       runTask,
       random: boot.random,
       log: boot.log,

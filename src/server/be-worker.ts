@@ -53,9 +53,10 @@ interface Be {
   close(): Promise<void>;
 }
 
-/** By far the most of the modules. */
+/** By far the most of the modules: statements ask for the work and the engine, jobs for the rest. */
 const LATE = {
   engine: () => import('../engine/duckdb-engine.ts'),
+  work: () => import('../actors/be/be-work.ts'),
   tasks: () => import('../actors/be/task-run.ts'),
   kafka: () => import('../sources/kafka/kafka-port.ts'),
   transport: () => import('../sources/kafka/kafkajs-transport.ts'),
@@ -99,6 +100,7 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
     bus,
     parts: link.parts,
     kafka,
+    loadWork: async () => (await LATE.work()).openBeWork,
     runTask: async (...task) => (await LATE.tasks()).runTask(...task),
     clock: systemClock,
     random: systemRandom,
@@ -110,6 +112,7 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
     start: () => service.start(),
     // One after the other: the first query waits for the engine, and is asked sooner than the first load.
     async loadRest() {
+      await LATE.work();
       await engine.load();
       await LATE.tasks();
       await LATE.kafka();

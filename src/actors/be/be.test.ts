@@ -27,7 +27,8 @@ import {
   type TaskRunReply,
   type TaskRunRequest,
 } from '../messages.ts';
-import { type BeService, createBeService } from './be.ts';
+import { type BeOptions, type BeService, createBeService } from './be.ts';
+import { openBeWork } from './be-work.ts';
 import { runTask } from './task-run.ts';
 
 /** Ten times as fast: the BE asks again after seconds. */
@@ -62,6 +63,7 @@ let broken: Set<number>;
 /** More comes whatever was read. */
 let endless: boolean;
 let commits: ReadonlyMap<number, bigint>[];
+let loadWork: BeOptions['loadWork'];
 /** What the little FE says and has heard. */
 let hello: Partial<HelloReply>;
 let outcome: Outcome;
@@ -85,6 +87,7 @@ beforeEach(async () => {
   log = {};
   commits = [];
   hello = {};
+  loadWork = () => openBeWork;
   outcome = { kind: 'undecided' };
   answering = fe;
   asked = 0;
@@ -116,6 +119,7 @@ beforeEach(async () => {
       openWatch: async () => fakeWatch,
       close: async () => {},
     },
+    loadWork: () => loadWork(),
     runTask,
     random: systemRandom,
   });
@@ -390,6 +394,39 @@ describe('task-run', () => {
   ])('$name is refused', async ({ stamp }) => {
     log = { 0: ['1,a'] };
     expect(await codeOf(run({ fe: stamp }))).toBe('EPOCH_STALE');
+    expect(store.inDoubt()).toEqual([]);
+  });
+
+  test('what comes before the work is loaded waits for it, and it is loaded once', async () => {
+    log = { 0: ['1,a'] };
+    const loaded = Promise.withResolvers<typeof openBeWork>();
+    const asked = Promise.withResolvers<void>();
+    let loads = 0;
+    loadWork = () => {
+      loads += 1;
+      asked.resolve();
+      return loaded.promise;
+    };
+    const both = [staged(), staged({ txnId: 2 })];
+    await asked.promise;
+    loaded.resolve(openBeWork);
+    for (const reply of await Promise.all(both)) expect(reply.counts.loaded).toBe(1);
+    expect(loads).toBe(1);
+  });
+
+  test('I5: a message that has become stale while the work was loaded is refused', async () => {
+    log = { 0: ['1,a'] };
+    const loaded = Promise.withResolvers<typeof openBeWork>();
+    const asked = Promise.withResolvers<void>();
+    loadWork = () => {
+      asked.resolve();
+      return loaded.promise;
+    };
+    const code = codeOf(run());
+    await asked.promise;
+    await store.promiseTo({ epoch: 3, incarnation: 'fe-3' }, 1);
+    loaded.resolve(openBeWork);
+    expect(await code).toBe('EPOCH_STALE');
     expect(store.inDoubt()).toEqual([]);
   });
 

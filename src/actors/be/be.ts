@@ -19,21 +19,14 @@ import {
   type ClaimReply,
   type ClaimRequest,
   type FeStamp,
-  type KafkaLookReply,
-  type KafkaLookRequest,
-  type KafkaWatchRequest,
   type PublishMessage,
   type PublishReply,
   type RejectsReply,
   type RejectsRequest,
-  type StageMessage,
 } from '../messages.ts';
+import type { BeWork, openBeWork, WorkVerb } from './be-work.ts';
 import { BytesBudget } from './bytes-budget.ts';
-import { runInsert } from './insert-run.ts';
-import { KafkaWatches } from './kafka-watches.ts';
-import { BeQueries } from './queries.ts';
 import { Registration } from './registration.ts';
-import { stageLocal } from './stage.ts';
 import type { runTask } from './task-run.ts';
 
 export interface BeOptions {
@@ -43,7 +36,8 @@ export interface BeOptions {
   readonly bus: Bus;
   readonly parts: PartStore;
   readonly kafka: KafkaPort;
-  /** Given, as its modules are many and a registration does not wait for them. */
+  /** Both are given, as their modules are many, and a registration does not wait for them. */
+  readonly loadWork: () => typeof openBeWork | Promise<typeof openBeWork>;
   readonly runTask: typeof runTask;
   readonly clock: Clock;
   readonly random: Random;
@@ -61,8 +55,20 @@ export interface BeService {
   readonly failed: Promise<Error>;
 }
 
-/** More than run at a time, so that what is forgotten has ended. */
-const RUNS_KEPT = 4_096;
+/** What `BeWork` answers. */
+const WORK_VERBS: readonly WorkVerb[] = [
+  'task-run',
+  'insert-run',
+  'stage',
+  'query-run',
+  'query-next',
+  'query-close',
+  'query-alive',
+  'pin',
+  'unpin',
+  'kafka-look',
+  'kafka-watch',
+];
 const COMPACT_MS = 3_000;
 /** Of answers that are asked for, or here and not decoded yet, over all tasks of a BE. */
 const FETCH_BYTES_MAX = 32 * 1024 * 1024;
@@ -78,7 +84,7 @@ export interface BeContext extends BeOptions {
 }
 
 export function createBeService(options: BeOptions): BeService {
-  const { store, bus, clock, log, kafka } = options;
+  const { store, bus, clock, log } = options;
   const context: BeContext = {
     ...options,
     schemas: new Map(),
@@ -86,8 +92,6 @@ export function createBeService(options: BeOptions): BeService {
     groupOffsets: new Map(),
   };
   const registration = new Registration(options);
-  const queries = new BeQueries(context);
-  const watches = new KafkaWatches({ kafka, bus, clock, log, beId: store.beId });
   const stopping = new AbortController();
   const subscriptions: Subscription[] = [];
   let compaction: unknown;
@@ -112,29 +116,47 @@ export function createBeService(options: BeOptions): BeService {
     store.sawFeSeq(fe.seq);
   };
 
+  /** I5, in the turn in which the request is acted upon. */
+  const checked = <Request>(body: unknown): Request => {
+    const { fe } = body as { fe?: FeStamp };
+    if (fe !== undefined) fenced(fe);
+    return body as Request;
+  };
+
+  const respond = (name: string, answer: (body: unknown) => unknown) => {
+    subscriptions.push(bus.respond(beSubject(store.beId, store.incarnation, name), answer));
+  };
+
   function verb<Request, Reply>(
     name: string,
     handler: (request: Request) => Promise<Reply> | Reply,
   ): void {
-    const subject = beSubject(store.beId, store.incarnation, name);
-    subscriptions.push(
-      bus.respond(subject, (body) => {
-        const { fe } = body as { fe?: FeStamp };
-        if (fe !== undefined) fenced(fe);
-        return handler(body as Request);
-      }),
-    );
+    respond(name, (body) => handler(checked(body)));
   }
 
-  const runs = new RunOnce();
-  verb('task-run', (request: Parameters<typeof runTask>[1]) =>
-    runs.run(request, () => options.runTask(context, request, stopping.signal)),
-  );
-  verb('insert-run', (request: Parameters<typeof runInsert>[2]) =>
-    runs.run(request, () => runInsert(context, queries, request, stopping.signal)),
-  );
-  const stages = new RunOnce();
-  verb('stage', (message: StageMessage) => stages.run(message, () => stageLocal(context, message)));
+  let work: BeWork | undefined;
+  let loading: Promise<BeWork> | undefined;
+  const openWork = (): BeWork | Promise<BeWork> => {
+    if (work !== undefined) return work;
+    if (loading !== undefined) return loading;
+    const open = (of: typeof openBeWork): BeWork => {
+      stopping.signal.throwIfAborted();
+      work = of(context, stopping.signal);
+      return work;
+    };
+    const loaded = options.loadWork();
+    if (!(loaded instanceof Promise)) return open(loaded);
+    loading = loaded.then(open);
+    return loading;
+  };
+  for (const name of WORK_VERBS) {
+    respond(name, (body) => {
+      const opened = openWork();
+      const handle = (by: BeWork) => by.handle(name, checked(body));
+      return opened instanceof Promise ? opened.then(handle) : handle(opened);
+    });
+  }
+
   verb('publish', async (message: PublishMessage): Promise<PublishReply> => {
     await store.publish(message);
     const send = context.groupOffsets.get(message.txnId);
@@ -160,33 +182,6 @@ export function createBeService(options: BeOptions): BeService {
   );
   verb('claim', async (request: ClaimRequest): Promise<ClaimReply> => registration.claim(request));
   verb('ping', async () => ({ beId: store.beId }));
-  verb('kafka-look', (request: KafkaLookRequest) => lookKafka(request));
-  verb('kafka-watch', (request: KafkaWatchRequest) => {
-    watches.set(request);
-    return {};
-  });
-  queries.respond((name, handler) => verb(name, handler));
-
-  async function lookKafka(request: KafkaLookRequest): Promise<KafkaLookReply> {
-    const { client, release } = await kafka.acquire(request.kafka);
-    try {
-      const { want, topic } = request;
-      const partitions =
-        want.includes('partitions') || request.partitions === undefined
-          ? await client.partitions(topic)
-          : request.partitions;
-      const asked = request.partitions ?? partitions;
-      const texts = async (at: 'beginning' | 'end') => {
-        if (!want.includes(at)) return {};
-        const found = await client.offsets(topic, asked, at);
-        return Object.fromEntries([...found].map(([one, offset]) => [String(one), String(offset)]));
-      };
-      const [beginning, end] = await Promise.all([texts('beginning'), texts('end')]);
-      return { partitions, beginning, end };
-    } finally {
-      release();
-    }
-  }
 
   function scheduleCompaction(): void {
     compaction = clock.setTimeout(() => {
@@ -217,29 +212,12 @@ export function createBeService(options: BeOptions): BeService {
       stopping.abort(new LoadError('BE_STOPS', 'the BE is stopping', { transient: true }));
       clock.clearTimeout(compaction);
       registration.stop();
-      watches.close();
       for (const subscription of subscriptions) subscription.close();
-      await queries.close();
+      await work?.close();
       // What waits here was only advice.
       context.groupOffsets.clear();
     },
   };
-}
-
-/** A request may arrive twice (bus contract B2): an attempt runs once, and a repetition gets the same answer. */
-class RunOnce {
-  readonly #runs = new Map<string, Promise<unknown>>();
-
-  run<T>(of: { readonly txnId: number; readonly attempt: number }, start: () => Promise<T>) {
-    const key = `${of.txnId}/${of.attempt}`;
-    const known = this.#runs.get(key) as Promise<T> | undefined;
-    if (known !== undefined) return known;
-    const run = start();
-    this.#runs.set(key, run);
-    const oldest = this.#runs.size > RUNS_KEPT ? this.#runs.keys().next().value : undefined;
-    if (oldest !== undefined) this.#runs.delete(oldest);
-    return run;
-  }
 }
 
 /** Keeps the newest: what was never published is forgotten one day. */
