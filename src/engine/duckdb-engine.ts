@@ -22,7 +22,7 @@ export interface DuckDbEngineOptions {
   readonly tempDir: string;
   /** Of both instances together. */
   readonly memoryLimitMb: number;
-  /** Of queries (default: the machine's cores). */
+  /** Of queries (default: the machine's cores); fewer where the memory is not enough for them. */
   readonly threads?: number;
   /** Where parts lie: with `tempDir` all that the instances may touch. */
   readonly partDirs: readonly string[];
@@ -38,7 +38,9 @@ export interface DuckDbEngineOptions {
 
 /** Of loads and of queries, so that neither waits for the other: together well below libuv's threads, which all BEs share (T3). */
 const RUNNING_MAX = 3;
-const LOAD_MEMORY_MB_MAX = 256;
+const LOAD_MEMORY_MB_MAX = 192;
+/** Each thread of a query holds what it reads and groups: more of them than that and nothing is left to spill. */
+const THREAD_MEMORY_MB = 64;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 const INTERRUPT_AGAIN_MS = 20;
 
@@ -52,9 +54,11 @@ export async function createDuckDbEngine(options: DuckDbEngineOptions): Promise<
     tempDir: join(tempDir, 'loads'),
     partDirs,
   });
+  const queryMemoryMb = memoryLimitMb - loadMemoryMb;
+  const threadsMax = Math.max(1, Math.floor(queryMemoryMb / THREAD_MEMORY_MB));
   const queries = new LockedInstance({
-    threads: options.threads ?? availableParallelism(),
-    memoryLimitMb: memoryLimitMb - loadMemoryMb,
+    threads: Math.min(options.threads ?? availableParallelism(), threadsMax),
+    memoryLimitMb: queryMemoryMb,
     tempDir: join(tempDir, 'queries'),
     partDirs,
   });

@@ -1,5 +1,5 @@
 /** One locked DuckDB instance in memory, opened when it is first wanted; it spills to `tempDir` (PROTOCOL.md T3). */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm, statfs } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { registerFunctions } from './cast-functions.ts';
 import { engineClosed } from './engine-errors.ts';
@@ -11,6 +11,7 @@ const JSON_MACRO =
   'CREATE MACRO ms_json_text(a, b) AS (CASE WHEN json_valid(a) THEN json_extract_string(a, b) END)';
 
 const IDLE_MAX = 4;
+const MB = 1_000_000;
 
 export interface InstanceOptions {
   readonly threads: number;
@@ -82,15 +83,20 @@ export class LockedInstance {
     for (const connection of [...this.#connections]) this.disconnect(connection);
     for (const connection of this.#idle.splice(0)) connection.closeSync();
     instance?.closeSync();
+    // A result that nobody has read to its end keeps what it spilled.
+    if (instance !== undefined) await rm(this.#options.tempDir, { recursive: true, force: true });
   }
 
   async #open(): Promise<DuckDBInstance> {
     const { threads, memoryLimitMb, tempDir, partDirs } = this.#options;
     await mkdir(tempDir, { recursive: true });
+    const { bavail, bsize } = await statfs(tempDir);
     const instance = await DuckDBInstance.create(':memory:', {
       memory_limit: `${memoryLimitMb}MB`,
       threads: String(threads),
       temp_directory: tempDir,
+      // Loads refuse to go below a floor of free space: queries may not take all that is above it.
+      max_temp_directory_size: `${Math.floor((bavail * bsize) / 2 / MB)}MB`,
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
     });

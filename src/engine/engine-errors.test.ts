@@ -16,6 +16,12 @@ describe('errors of the engine', () => {
       transient: true,
     },
     {
+      name: 'too little space to spill',
+      text: "Out of Memory Error: failed to offload data block of size 128.0 KiB (9.4 MiB/9.5 MiB used).\nThis limit was set by the 'max_temp_directory_size' setting.",
+      code: 'ENGINE_SPILL',
+      transient: true,
+    },
+    {
       name: 'a wrong statement stays wrong',
       text: 'Binder Error: Referenced column "x" not found in FROM clause!',
       code: 'SQL_ERROR',

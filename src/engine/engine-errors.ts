@@ -45,9 +45,19 @@ export function engineError(error: unknown): unknown {
       cause: error,
     });
   const message = messageOf(error);
+  if (/max_temp_directory_size|failed to offload/i.test(error.message))
+    return new LoadError(
+      'ENGINE_SPILL',
+      `what the statement sorts or groups needs more space on the disk: ${message}`,
+      {
+        hint: 'ask for less at once, or make room on the disk of the data directory, of which it may take half',
+        transient: true,
+        cause: error,
+      },
+    );
   if (/out of memory|could not allocate|failed to (allocate|pin)/i.test(message))
     return new LoadError('ENGINE_MEMORY', `the statement needs more memory: ${message}`, {
-      hint: 'ask for less at once, or give the process more memory',
+      hint: 'ask for less at once, or start with a larger --memory-mb',
       transient: true,
       cause: error,
     });

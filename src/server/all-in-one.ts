@@ -25,6 +25,7 @@ import { type DataDir, openDataDir } from '../storage/data-dir.ts';
 import { openLevelStore } from '../storage/level-store.ts';
 import type { BeThread } from './be-threads.ts';
 import type { BeWorkerData } from './be-worker.ts';
+import { beMemoryMb } from './memory.ts';
 
 export interface StartOptions {
   readonly dataDir: string;
@@ -33,6 +34,8 @@ export interface StartOptions {
   readonly mysqlPort: number;
   readonly httpPort: number;
   readonly natsUrl: string | null;
+  /** Of DuckDB in all BEs together; null: as memory.ts says. */
+  readonly memoryMb: number | null;
   /** PROTOCOL.md D4. */
   readonly acceptLoss: boolean;
   readonly logLevel: LogLevel;
@@ -173,10 +176,8 @@ interface Opening {
 
 function openThreads(threads: readonly BeThread[], opening: Opening): void {
   const { options, dir, hub, partHub, prefix } = opening;
-  const memoryLimitMb = Math.max(
-    256,
-    Math.floor(totalmem() / 1024 / 1024 / 4 / Math.max(1, options.beCount)),
-  );
+  const machineMb = Math.floor(totalmem() / 1024 / 1024);
+  const memoryLimitMb = beMemoryMb(options.beCount, options.memoryMb, machineMb);
   const partDirs = dir.bes.flatMap(({ parts, staging }) => [parts, staging]);
   threads.forEach((thread, i) => {
     const be = dir.bes[i];

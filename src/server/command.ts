@@ -8,7 +8,7 @@ import { startBeThreads } from './be-threads.ts';
 
 const USAGE = `usage:
   millrace start [--data DIR] [--be N] [--host ADDRESS] [--mysql-port 9030] [--http-port 8030] [--nats URL]
-                 [--accept-loss] [--log-level error|warn|info|debug]
+                 [--memory-mb N] [--accept-loss] [--log-level error|warn|info|debug]
   millrace sql   [--host ADDRESS] [--port 9030] [--user root] [--password P] [--database DB] [-e "…"]
 `;
 
@@ -34,6 +34,7 @@ export function readStartOptions(args: readonly string[]): StartOptions {
       'mysql-port': { type: 'string', default: '9030' },
       'http-port': { type: 'string', default: '8030' },
       nats: { type: 'string' },
+      'memory-mb': { type: 'string' },
       'accept-loss': { type: 'boolean', default: false },
       'log-level': { type: 'string', default: 'warn' },
     },
@@ -51,6 +52,10 @@ export function readStartOptions(args: readonly string[]): StartOptions {
     mysqlPort: whole('mysql-port', values['mysql-port'], 0, 65_535),
     httpPort: whole('http-port', values['http-port'], 0, 65_535),
     natsUrl: values.nats ?? null,
+    memoryMb:
+      values['memory-mb'] === undefined
+        ? null
+        : whole('memory-mb', values['memory-mb'], 192, 1_048_576),
     acceptLoss: values['accept-loss'],
     logLevel,
   };

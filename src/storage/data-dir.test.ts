@@ -116,3 +116,16 @@ it('a first start that was cut short is finished by the next', async () => {
   await writeFile(join(data, 'millrace.pid'), '1\n');
   await (await open()).close();
 });
+
+it('what a process that was killed has spilled is removed', async () => {
+  const first = await open();
+  const [be] = first.bes;
+  await mkdir(join(be!.tmp, 'queries'));
+  await writeFile(join(be!.tmp, 'queries', 'duckdb_temp_storage-0.tmp'), 'x');
+  await writeFile(join(be!.parts, 'a'), 'x');
+  await first.close();
+  const again = await open();
+  expect(await readdir(be!.tmp)).toEqual([]);
+  expect(await readdir(be!.parts)).toEqual(['a']);
+  await again.close();
+});

@@ -156,6 +156,8 @@ async function openBeDir(data: string, index: number, identity: Identity): Promi
     });
   }
   if (found === undefined) await writeFileDurably(file, `${JSON.stringify(identity)}\n`);
+  // What a process that was killed has spilled there is nobody's.
+  await rm(tmp, { recursive: true, force: true });
   for (const folder of [log, parts, staging, tmp]) await makeDirectory(folder);
   return { index, path, log, parts, staging, tmp };
 }
