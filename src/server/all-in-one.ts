@@ -103,7 +103,10 @@ export async function startAllInOne(
 
     // They stop before the FE does.
     closers.push(closeThreads);
-    for (const thread of threads) thread.register();
+    // A copy of another FE's directory on one bus takes over the BEs that it knows, before the other gets to know new ones.
+    void fe.claimed.then(() => {
+      for (const thread of threads) thread.register();
+    });
     // With NATS the BEs register when it can be reached; statements that need none are answered before.
     if (options.natsUrl === null) {
       const states = await Promise.all(

@@ -48,6 +48,8 @@ export interface FeOptions {
 
 export interface Fe extends FeKernel {
   readonly failed: Promise<Error>;
+  /** The BEs of its journal were told that it is there. Those that are new say hello afterwards: to whichever FE hears it. */
+  readonly claimed: Promise<void>;
   /** Of the last entry that is on disk. */
   durableSeq(): number;
   /** Why this FE decides nothing: it lost a tail, or another one took its BEs. */
@@ -189,7 +191,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
   txns.recover();
   jobs.recover();
   await bus.ready();
-  void nodes.claim();
+  const claimed = nodes.claim();
   log.write('info', 'FE is open', { epoch: journal.durable.epoch, seq: journal.durableSeq });
 
   const forget = () => {
@@ -206,6 +208,7 @@ export async function openFe(options: FeOptions): Promise<Fe> {
 
   return Object.assign(kernel, {
     failed: journal.failed,
+    claimed,
     durableSeq: () => journal.durableSeq,
     refusal: () => nodes.behind,
     async close() {
