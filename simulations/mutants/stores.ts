@@ -1,5 +1,5 @@
 /** Planted between a BE and its store, its files, its engine. */
-import { sliceBatch, takeRows } from '../../src/formats/column-builder.ts';
+import { sliceBatch, takeRows } from '../../src/formats/column-rows.ts';
 import type { Mutant } from '../harness.ts';
 import { override } from '../world/override.ts';
 

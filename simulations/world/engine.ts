@@ -16,8 +16,9 @@ import type {
 } from '../../src/engine/engine.types.ts';
 import type { PreparedRows } from '../../src/engine/prepared-rows.ts';
 import { Transformer } from '../../src/engine/transform.ts';
-import { concatBatches, emptyBatch, takeRows } from '../../src/formats/column-builder.ts';
+import { emptyBatch } from '../../src/formats/column-builder.ts';
 import { decodeBatch, encodeBatch } from '../../src/formats/column-codec.ts';
+import { concatBatches, takeRows } from '../../src/formats/column-rows.ts';
 import { valueText } from '../../src/formats/value-text.ts';
 import type { Disk } from './disk.ts';
 import { inRanges, rangesOf } from './ranges.ts';

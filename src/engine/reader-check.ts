@@ -6,7 +6,7 @@
 import type { Column, ColumnBatch } from '../base/column-batch.ts';
 import { isNull } from '../base/column-batch.ts';
 import { typeLabel } from '../base/sql-type.ts';
-import { takeColumn, takeRows } from '../formats/column-builder.ts';
+import { takeColumn, takeRows } from '../formats/column-rows.ts';
 import { valueText } from '../formats/value-text.ts';
 import type { TransformPlan, TransformReject } from './engine.types.ts';
 import { REJECT_TEXTS } from './sink.ts';
@@ -49,26 +49,29 @@ export function checkReader(
   const bad = lost;
   const kept = all.filter((row) => bad[row] === 0);
   const rejects = all.filter((row) => bad[row] !== 0).subarray(0, REJECT_TEXTS);
+  const shown = takeRows(input, rejects);
   return {
     input: takeRows(input, kept),
     given: given.map((column) => column && takeColumn(column, kept)),
     rows: kept,
     coerced: 0,
-    rejects: [...rejects].map((row) => rejectOf(plan, input, row, bad[row]! - 1)),
+    rejects: [...rejects].map((row, i) => rejectOf(plan, row, bad[row]! - 1, shown, i)),
     rejected: input.rows - kept.length,
   };
 }
 
+/** Row `row` of the input, which is row `i` of `shown`, has lost column `at`. */
 function rejectOf(
   plan: TransformPlan,
-  input: ColumnBatch,
   row: number,
   at: number,
+  shown: ColumnBatch,
+  i: number,
 ): TransformReject {
   const { name, type } = plan.schema.columns[at]!;
   const source = plan.sources[at]!;
-  const texts = input.columns.map(
-    (column, i) => valueText(column, row, plan.fields[i]!.type) ?? 'NULL',
+  const texts = shown.columns.map(
+    (column, field) => valueText(column, i, plan.fields[field]!.type) ?? 'NULL',
   );
   const value = source.kind === 'field' ? texts[source.field] : '';
   return {

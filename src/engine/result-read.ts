@@ -1,7 +1,7 @@
 /** Results of DuckDB as column batches. */
 import type { DuckDBMaterializedResult, DuckDBResult } from '@duckdb/node-api';
 import type { ColumnBatch } from '../base/column-batch.ts';
-import { concatBatches } from '../formats/column-builder.ts';
+import { concatBatches } from '../formats/column-rows.ts';
 import { readChunk, type VectorForm } from './vector-read.ts';
 
 /** As `readColumns`, at once. For what is small: its memory stays until the garbage collector finds the object. */

@@ -8,7 +8,7 @@ import {
 } from '../base/column-batch.ts';
 import { type SqlType, typeLabel } from '../base/sql-type.ts';
 import type { ColumnDef, TableSchema } from '../base/table-schema.ts';
-import { bigAt, takeRows } from '../formats/column-builder.ts';
+import { bigAt, takeRows } from '../formats/column-rows.ts';
 import { valueText } from '../formats/value-text.ts';
 import type { TransformOutput, TransformReject } from './engine.types.ts';
 

@@ -1,4 +1,4 @@
-/** Growing columns, and what is done with whole ones: joining, cutting, gathering. */
+/** Growing columns. */
 import { assert } from '../base/assert.ts';
 import {
   type Column,
@@ -8,29 +8,8 @@ import {
   NUMBER_OTHER,
 } from '../base/column-batch.ts';
 import type { SqlType } from '../base/sql-type.ts';
-
-type Values = Int8Array | Int16Array | Int32Array | BigInt64Array | Float32Array | Float64Array;
-
-function allocate(kind: ColumnKind, rows: number): Values {
-  switch (kind) {
-    case 'i8':
-      return new Int8Array(rows);
-    case 'i16':
-      return new Int16Array(rows);
-    case 'i32':
-      return new Int32Array(rows);
-    case 'i64':
-      return new BigInt64Array(rows);
-    case 'i128':
-      return new BigInt64Array(2 * rows);
-    case 'f32':
-      return new Float32Array(rows);
-    case 'f64':
-      return new Float64Array(rows);
-    case 'bytes':
-      return new Int8Array(0);
-  }
-}
+import { allocate, type Values } from './column-memory.ts';
+import { SeenTexts } from './seen-texts.ts';
 
 const LOW_64 = (1n << 64n) - 1n;
 
@@ -175,8 +154,8 @@ export class ColumnBuilder {
       const offsets = fitting(this.offsets, rows + 1);
       const texts = { kind: 'bytes', valid, offsets, data: fitting(this.data, this.end) } as const;
       if (this.numbers === undefined || this.forms === undefined) return texts;
-      const values = fitting(this.numbers, rows);
-      return { ...texts, numbers: { values, forms: fitting(this.forms, rows) } };
+      const numbers = { values: fitting(this.numbers, rows), forms: fitting(this.forms, rows) };
+      return new SeenTexts(valid, numbers, texts);
     }
     const words = this.kind === 'i128' ? 2 * rows : rows;
     return { kind: this.kind, valid, values: fitting(this.#values, words) } as Column;
@@ -246,145 +225,4 @@ export function createBuilder(type: SqlType, capacity = 1024, dataBytes?: number
 
 export function emptyBatch(types: readonly SqlType[]): ColumnBatch {
   return { rows: 0, columns: types.map((type) => createBuilder(type, 0).finish()) };
-}
-
-/** The value of an i128 column. */
-export function bigAt(values: BigInt64Array, row: number): bigint {
-  return (values[2 * row + 1]! << 64n) | BigInt.asUintN(64, values[2 * row]!);
-}
-
-/** Chosen rows in the order given; a row may be named twice. */
-export function takeColumn(column: Column, rows: Uint32Array): Column {
-  const n = rows.length;
-  let valid: Uint8Array | null = null;
-  if (column.valid !== null) {
-    valid = new Uint8Array(n);
-    let all = true;
-    for (let i = 0; i < n; i++) {
-      const one = column.valid[rows[i]!]!;
-      valid[i] = one;
-      if (one === 0) all = false;
-    }
-    if (all) valid = null;
-  }
-  if (column.kind === 'bytes') return takeTexts(column, rows, valid);
-  const { kind } = column;
-  const values = allocate(kind, n);
-  takeValues(column.values, values, rows, kind === 'i128' ? 16 : values.BYTES_PER_ELEMENT);
-  return { kind, valid, values } as unknown as Column;
-}
-
-/** As words of 32 bits: a bigint for each value of 64 would cost more than the copy. */
-function takeValues(from: Values, to: Values, rows: Uint32Array, width: number): void {
-  const n = rows.length;
-  if (width < 4) {
-    const [a, b] = [from as Int8Array, to as Int8Array];
-    for (let i = 0; i < n; i++) b[i] = a[rows[i]!]!;
-    return;
-  }
-  const a = new Int32Array(from.buffer, from.byteOffset, from.byteLength / 4);
-  const b = new Int32Array(to.buffer, to.byteOffset, to.byteLength / 4);
-  if (width === 4) {
-    for (let i = 0; i < n; i++) b[i] = a[rows[i]!]!;
-  } else if (width === 8) {
-    for (let i = 0; i < n; i++) {
-      const row = 2 * rows[i]!;
-      b[2 * i] = a[row]!;
-      b[2 * i + 1] = a[row + 1]!;
-    }
-  } else {
-    for (let i = 0; i < n; i++) {
-      for (let word = 0; word < 4; word++) b[4 * i + word] = a[4 * rows[i]! + word]!;
-    }
-  }
-}
-
-function takeTexts(
-  column: Extract<Column, { kind: 'bytes' }>,
-  rows: Uint32Array,
-  valid: Uint8Array | null,
-): Column {
-  const n = rows.length;
-  const { offsets: from, data: source } = column;
-  const offsets = new Uint32Array(n + 1);
-  let end = 0;
-  for (let i = 0; i < n; i++) {
-    const row = rows[i]!;
-    end += from[row + 1]! - from[row]!;
-    offsets[i + 1] = end;
-  }
-  const data = new Uint8Array(end);
-  for (let i = 0; i < n; ) {
-    // Rows that follow each other there and here are one copy.
-    const first = i++;
-    while (i < n && rows[i] === rows[i - 1]! + 1) i++;
-    const start = from[rows[first]!]!;
-    const stop = from[rows[i - 1]! + 1]!;
-    const at = offsets[first]!;
-    if (stop - start < 64) for (let k = start; k < stop; k++) data[at + k - start] = source[k]!;
-    else data.set(source.subarray(start, stop), at);
-  }
-  return { kind: 'bytes', valid, offsets, data };
-}
-
-export function takeRows(batch: ColumnBatch, rows: Uint32Array): ColumnBatch {
-  return { rows: rows.length, columns: batch.columns.map((column) => takeColumn(column, rows)) };
-}
-
-export function sliceBatch(batch: ColumnBatch, from: number, to: number): ColumnBatch {
-  const rows = new Uint32Array(to - from);
-  for (let i = 0; i < rows.length; i++) rows[i] = from + i;
-  return takeRows(batch, rows);
-}
-
-/** One batch of all rows, in order. The batches have the same kinds of columns. */
-export function concatBatches(batches: readonly ColumnBatch[]): ColumnBatch {
-  const [first] = batches;
-  assert(first !== undefined, 'nothing to join');
-  if (batches.length === 1) return first;
-  const rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
-  const columns = first.columns.map((_, i) => {
-    const parts = batches.map((batch) => ({ rows: batch.rows, column: batch.columns[i]! }));
-    return concatColumns(parts, rows);
-  });
-  return { rows, columns };
-}
-
-function concatColumns(parts: readonly { rows: number; column: Column }[], rows: number): Column {
-  const kind = parts[0]!.column.kind;
-  assert(
-    parts.every(({ column }) => column.kind === kind),
-    'joined columns have one kind',
-  );
-  let valid: Uint8Array | null = null;
-  if (parts.some(({ column }) => column.valid !== null)) {
-    valid = new Uint8Array(rows).fill(1);
-    let at = 0;
-    for (const part of parts) {
-      if (part.column.valid !== null) valid.set(part.column.valid, at);
-      at += part.rows;
-    }
-  }
-  if (kind === 'bytes') {
-    const columns = parts.map(({ column }) => column as Extract<Column, { kind: 'bytes' }>);
-    const data = new Uint8Array(columns.reduce((sum, column) => sum + column.data.length, 0));
-    const offsets = new Uint32Array(rows + 1);
-    let at = 0;
-    let base = 0;
-    for (const column of columns) {
-      data.set(column.data, base);
-      for (let i = 1; i < column.offsets.length; i++) offsets[at + i] = base + column.offsets[i]!;
-      at += column.offsets.length - 1;
-      base += column.data.length;
-    }
-    return { kind, valid, offsets, data };
-  }
-  const values = allocate(kind, rows) as Float64Array;
-  const width = kind === 'i128' ? 2 : 1;
-  let at = 0;
-  for (const part of parts) {
-    values.set((part.column as { values: Float64Array }).values, at * width);
-    at += part.rows;
-  }
-  return { kind, valid, values } as unknown as Column;
 }

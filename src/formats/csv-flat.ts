@@ -7,7 +7,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { type Moment, putDate, putDatetime } from './cast/date-bytes.ts';
-import { putDouble, putInt32, putInt64 } from './cast/number-bytes.ts';
+import { putDouble, putInt32, putInt64, putNumberText } from './cast/number-bytes.ts';
 import type { ColumnBuilder } from './column-builder.ts';
 import { isMarker } from './csv-fields.ts';
 import type { CsvFormat, DecodePlan } from './decode.types.ts';
@@ -106,6 +106,13 @@ export class FlatCsv {
     switch (reader) {
       case read.READ_TEXT:
         return this.#text(bytes, view, at, end, field);
+      case read.READ_NUMBER_TEXT: {
+        const stop = putNumberText(builder, bytes, at, end, field.lengthMax);
+        if (stop === end || (stop >= 0 && bytes[stop] === this.#separator)) return stop;
+        // A date, an identifier, a number of another form.
+        if (stop >= 0) builder.truncate(builder.rows - 1);
+        return this.#text(bytes, view, at, end, field);
+      }
       case read.READ_INT32:
         return putInt32(builder, bytes, at, end);
       case read.READ_INT64:

@@ -11,6 +11,8 @@ export interface SourceField {
   readonly type?: SqlType;
   /** The table column behind the field takes NULL; used in strict mode's messages only. All fields may be NULL here. */
   readonly nullable: boolean;
+  /** Expressions calculate with it: texts that are numbers are kept as numbers (src/formats/seen-texts.ts). */
+  readonly calculated?: boolean;
 }
 
 export interface CsvFormat {

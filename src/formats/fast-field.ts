@@ -11,8 +11,10 @@ export const READ_DOUBLE = 3;
 export const READ_DATE = 4;
 export const READ_DATETIME = 5;
 export const READ_TEXT = 6;
+/** A text that is likely a number, and wanted as one. */
+export const READ_NUMBER_TEXT = 7;
 /** By the column's own appender. */
-export const READ_OTHER = 7;
+export const READ_OTHER = 8;
 
 export type ReaderKind = number;
 
@@ -32,7 +34,7 @@ export function readerOf(column: SinkColumn | undefined): ReaderKind {
       return READ_DATETIME;
     case 'CHAR':
     case 'VARCHAR':
-      return READ_TEXT;
+      return column?.field.calculated === true ? READ_NUMBER_TEXT : READ_TEXT;
     default:
       return READ_OTHER;
   }
@@ -40,7 +42,9 @@ export function readerOf(column: SinkColumn | undefined): ReaderKind {
 
 /** Of a text column; 0 for others. */
 export function lengthMaxOf(column: SinkColumn | undefined): number {
-  return readerOf(column) === READ_TEXT ? textBytesMax(column!.field.type) : 0;
+  const reader = readerOf(column);
+  const isText = reader === READ_TEXT || reader === READ_NUMBER_TEXT;
+  return isText ? textBytesMax(column!.field.type) : 0;
 }
 
 /** Ends a value whose bytes were written to `data` behind `end`. The column has a row reserved. */

@@ -3,8 +3,9 @@ import type { BytesColumn, ColumnBatch } from '../base/column-batch.ts';
 import type { SqlType } from '../base/sql-type.ts';
 import { bucketOf } from './bucket.ts';
 import { castTextColumn, textAppender } from './cast/text-cast.ts';
-import { concatBatches, createBuilder, sliceBatch, takeRows } from './column-builder.ts';
+import { createBuilder } from './column-builder.ts';
 import { decodeBatch, encodeBatch } from './column-codec.ts';
+import { concatBatches, sliceBatch, takeRows } from './column-rows.ts';
 import { valueText } from './value-text.ts';
 
 const VARCHAR: SqlType = { name: 'VARCHAR', length: 100 };

@@ -9,10 +9,9 @@
  * row is remembered, and as long as the next rows have the same, nothing of it is read again.
  */
 import { isUtf8 } from 'node:buffer';
-import { NUMBER_FRACTION, NUMBER_WHOLE } from '../base/column-batch.ts';
 import type { Moment } from './cast/date-bytes.ts';
 import { putDate, putDatetime } from './cast/date-bytes.ts';
-import { putDouble, putInt32, putInt64, scanNumber, scanned } from './cast/number-bytes.ts';
+import { putDouble, putInt32, putInt64, putNumberText } from './cast/number-bytes.ts';
 import type { ColumnBuilder } from './column-builder.ts';
 import type { DecodePlan, JsonFormat } from './decode.types.ts';
 import * as read from './fast-field.ts';
@@ -208,13 +207,11 @@ export class FlatJson {
 
   /** The form that machines write for the type: where it ends, or −1 where nothing was taken. */
   #usual(bytes: Uint8Array, view: DataView, at: number, end: number, field: FlatField): number {
-    const { reader, builder } = field;
-    if (reader === read.READ_TEXT) {
-      return bytes[at] === QUOTE
-        ? this.#text(bytes, view, at, end, field)
-        : this.#numberText(bytes, view, at, end, field);
+    const { reader, builder, lengthMax } = field;
+    if (reader >= read.READ_TEXT && bytes[at] === QUOTE) {
+      return reader === read.READ_OTHER ? -1 : this.#text(bytes, view, at, end, field);
     }
-    if (reader <= read.READ_DOUBLE) {
+    if (reader <= read.READ_DOUBLE || reader === read.READ_NUMBER_TEXT) {
       // JSON has no zeros in front.
       const first = bytes[at] === MINUS ? at + 1 : at;
       if (bytes[first] === ZERO && isDigit(bytes[first + 1])) return -1;
@@ -223,15 +220,17 @@ export class FlatJson {
           ? putInt32(builder, bytes, at, end)
           : reader === read.READ_INT64
             ? putInt64(builder, bytes, at, end)
-            : putDouble(builder, bytes, at, end);
+            : reader === read.READ_DOUBLE
+              ? putDouble(builder, bytes, at, end)
+              : putNumberText(builder, bytes, at, end, lengthMax);
       if (stop < 0) return -1;
       // A number that goes on is another one: `1.5` as an integer, `1e3`.
       const next = stop < end ? bytes[stop]! : 0;
       if (next === COMMA || next === CLOSE || next <= 32) return stop;
-      builder.rows -= 1;
+      builder.truncate(builder.rows - 1);
       return -1;
     }
-    if (bytes[at] !== QUOTE || reader === read.READ_OTHER) return -1;
+    if (bytes[at] !== QUOTE || reader === read.READ_TEXT) return -1;
     let stop = at + 11;
     while (stop < end && stop <= at + 27 && bytes[stop] !== QUOTE) stop += 1;
     if (stop >= end || bytes[stop] !== QUOTE) return -1;
@@ -273,38 +272,6 @@ export class FlatJson {
       data[to++] = c;
     }
     return -1;
-  }
-
-  /** A number is a text as it is written; which one it is is kept beside it. What is not easy is for `#value`. */
-  #numberText(
-    bytes: Uint8Array,
-    view: DataView,
-    at: number,
-    end: number,
-    field: FlatField,
-  ): number {
-    const { builder, lengthMax } = field;
-    const first = bytes[at] === MINUS ? at + 1 : at;
-    if (bytes[first] === ZERO && isDigit(bytes[first + 1])) return -1;
-    const value = scanNumber(bytes, at, end);
-    if (Number.isNaN(value)) return -1;
-    const { stop, isWhole } = scanned;
-    const next = stop < end ? bytes[stop]! : 0;
-    const length = stop - at;
-    if ((next !== COMMA && next !== CLOSE && next > 32) || length > lengthMax) return -1;
-    // By the word, and so up to three bytes too many, which the next value is written over.
-    if (builder.end + length + 4 > builder.data.length) builder.reserveData(length + 4);
-    const { view: copy, end: to, rows } = builder;
-    if (stop + 4 <= view.byteLength) {
-      for (let i = 0; i < length; i += 4) copy.setInt32(to + i, view.getInt32(at + i, true), true);
-    } else {
-      for (let i = 0; i < length; i++) builder.data[to + i] = bytes[at + i]!;
-    }
-    if (builder.forms === undefined) builder.seeNumbers();
-    builder.forms![rows] = isWhole ? NUMBER_WHOLE : NUMBER_FRACTION;
-    builder.numbers![rows] = value;
-    read.endText(builder, to + length);
-    return stop;
   }
 
   #blanks(bytes: Uint8Array, end: number): void {

@@ -1,6 +1,6 @@
 /** Results come in small pieces; what is done with each costs by the piece. */
 import type { ColumnBatch } from '../../base/column-batch.ts';
-import { concatBatches } from '../../formats/column-builder.ts';
+import { concatBatches } from '../../formats/column-rows.ts';
 
 export interface GatherLimits {
   readonly rows: number;

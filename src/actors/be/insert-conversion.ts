@@ -14,7 +14,7 @@ import type {
   TransformReject,
 } from '../../engine/engine.types.ts';
 import { castTextColumn } from '../../formats/cast/text-cast.ts';
-import { takeRows } from '../../formats/column-builder.ts';
+import { takeRows } from '../../formats/column-rows.ts';
 import { valueText } from '../../formats/value-text.ts';
 
 const REJECT_TEXTS = 50;

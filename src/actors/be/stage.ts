@@ -5,7 +5,7 @@ import { LoadError } from '../../base/errors.ts';
 import type { TableSchema } from '../../base/table-schema.ts';
 import type { BuiltPart, PartBytes, PartWriter } from '../../engine/engine.types.ts';
 import { bucketOf } from '../../formats/bucket.ts';
-import { takeRows } from '../../formats/column-builder.ts';
+import { takeRows } from '../../formats/column-rows.ts';
 import type { StoredReject, Vote } from '../../storage/tablet-store.types.ts';
 import { askAgain } from '../ask-again.ts';
 import { bytesRef, readBytesRef } from '../bytes-ref.ts';

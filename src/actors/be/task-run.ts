@@ -2,9 +2,10 @@
  * One routine-load task on its coordinator BE: a partition-consumer actor per partition, an RxJS pipeline of batches, parts,
  * votes. Its answer is a proposal: only the FE's commit entry moves progress.
  */
-import { from, lastValueFrom } from 'rxjs';
+import { from, lastValueFrom, type Observable, of } from 'rxjs';
 import { concatMap, reduce } from 'rxjs/operators';
 import { createActor, fromPromise, toPromise } from 'xstate';
+import { turn } from '../../base/clock.ts';
 import { LoadError } from '../../base/errors.ts';
 import { decodeMessages, MessageDecoder, sourceOf } from '../../formats/decode.ts';
 import type { DecodedBatch } from '../../formats/decode.types.ts';
@@ -14,7 +15,11 @@ import {
   type Fetched,
   partitionConsumerMachine,
 } from '../../machines/partition-consumer.ts';
-import type { FetchedPartition, KafkaClient } from '../../sources/kafka/kafka.types.ts';
+import type {
+  FetchedPartition,
+  KafkaClient,
+  MessageBatch,
+} from '../../sources/kafka/kafka.types.ts';
 import type { StoredReject } from '../../storage/tablet-store.types.ts';
 import type { TaskRunReply, TaskRunRequest } from '../messages.ts';
 import { type BeContext, rememberGroupOffsets } from './be.ts';
@@ -24,6 +29,8 @@ import { TimestampSample } from './timestamp-sample.ts';
 
 /** What the engine and a part take at a time: enough that a step costs by the row, not by the call. */
 const BATCH = { rows: 64 * 1024, textBytes: 16 * 1024 * 1024 };
+/** So much is decoded in one go, in some 2 ms. */
+const TURN_BYTES = 256 * 1024;
 
 export async function runTask(
   context: BeContext,
@@ -63,6 +70,8 @@ class TaskRun {
   #loading: Promise<void> = Promise.resolve();
   /** Half of a batch may be staged: nothing of this task can be committed. */
   #acceptFailed = false;
+  /** Bytes that were decoded since this thread was left to others. */
+  #sinceTurn = 0;
   #stopped = false;
 
   constructor(
@@ -199,6 +208,7 @@ class TaskRun {
     this.#counts.receivedBytes += fetched.bytes;
     await lastValueFrom(
       from(fetched.batches).pipe(
+        concatMap((batch) => this.#afterTurn(batch)),
         decodeMessages(this.#decoder),
         concatMap((decoded) => this.#load(decoded)),
         reduce((count) => count + 1, 0),
@@ -209,6 +219,15 @@ class TaskRun {
       if (last !== undefined && last >= 0) this.#timestamps[partition] = last;
       this.#sample.add(timestampMs, count);
     }
+  }
+
+  /** The batch; now and then once all that waits for this thread had its turn: sockets, the engine, queries. */
+  #afterTurn(batch: MessageBatch): Observable<MessageBatch> | Promise<MessageBatch> {
+    const { start, length, count } = batch;
+    if (count > 0) this.#sinceTurn += start[count - 1]! + length[count - 1]! - start[0]!;
+    if (this.#sinceTurn < TURN_BYTES) return of(batch);
+    this.#sinceTurn = 0;
+    return turn(this.#context.clock).then(() => batch);
   }
 
   /** Resolves when the batch before is loaded: one is under way while the next is decoded. */

@@ -9,7 +9,7 @@ import { isUtf8 } from 'node:buffer';
 import type { BytesColumn, Column } from '../../base/column-batch.ts';
 import { LoadError } from '../../base/errors.ts';
 import type { SqlType } from '../../base/sql-type.ts';
-import { takeColumn } from '../../formats/column-builder.ts';
+import { takeColumn } from '../../formats/column-rows.ts';
 import { valueText } from '../../formats/value-text.ts';
 
 export const ENCODING = {

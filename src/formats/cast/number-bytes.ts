@@ -2,7 +2,9 @@
  * The numbers that machines write, from bytes straight into a column: no text, no bigint, no object. Each gives where it
  * stopped, or −1 where the value is for the exact way; then nothing was appended.
  */
+import { NUMBER_FRACTION, NUMBER_WHOLE } from '../../base/column-batch.ts';
 import type { ColumnBuilder } from '../column-builder.ts';
+import { isNumberText } from '../seen-texts.ts';
 
 const MINUS = 45;
 const POINT = 46;
@@ -74,8 +76,15 @@ export const scanned = { stop: 0, isWhole: false };
 export function scanNumber(bytes: Uint8Array, from: number, end: number): number {
   const negative = bytes[from] === MINUS;
   const start = negative ? from + 1 : from;
+  const near = start + 9 < end ? start + 9 : end;
   let at = start;
-  let value = 0;
+  let short = 0;
+  for (; at < near; at++) {
+    const digit = bytes[at]! - 48;
+    if (digit < 0 || digit > 9) break;
+    short = (short * 10 + digit) | 0;
+  }
+  let value = short;
   for (; at < end; at++) {
     const digit = bytes[at]! - 48;
     if (digit < 0 || digit > 9) break;
@@ -112,4 +121,28 @@ export function putDouble(column: ColumnBuilder, bytes: Uint8Array, from: number
   if (Number.isNaN(value)) return -1;
   column.doubles[column.rows++] = value;
   return scanned.stop;
+}
+
+/** The column has a row reserved. Kind bytes: what `scanNumber` takes, of up to `lengthMax` bytes, as a text that is a number. */
+export function putNumberText(
+  column: ColumnBuilder,
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  lengthMax: number,
+): number {
+  const value = scanNumber(bytes, from, end);
+  if (Number.isNaN(value)) return -1;
+  const { stop, isWhole } = scanned;
+  if (stop - from > lengthMax) return -1;
+  if (column.forms === undefined) column.seeNumbers();
+  const row = column.rows++;
+  column.forms![row] = isWhole ? NUMBER_WHOLE : NUMBER_FRACTION;
+  column.numbers![row] = value;
+  if (!isNumberText(value, isWhole, bytes, from, stop)) {
+    column.reserveData(stop - from);
+    for (let i = from; i < stop; i++) column.data[column.end++] = bytes[i]!;
+  }
+  column.offsets[row + 1] = column.end;
+  return stop;
 }

@@ -13,7 +13,7 @@ import {
   type SeenNumbers,
 } from '../../base/column-batch.ts';
 import type { SqlType } from '../../base/sql-type.ts';
-import { takeColumn } from '../column-builder.ts';
+import { takeColumn } from '../column-rows.ts';
 import { scanNumber, scanned } from './number-bytes.ts';
 import { type CastMode, castTextColumn } from './text-cast.ts';
 

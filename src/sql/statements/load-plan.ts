@@ -7,6 +7,7 @@ import { LoadError } from '../../base/errors.ts';
 import { type SqlType, VARCHAR } from '../../base/sql-type.ts';
 import type { ColumnDef } from '../../base/table-schema.ts';
 import type { ColumnSource } from '../../engine/engine.types.ts';
+import { NumberTexts } from '../../formats/cast/number-texts.ts';
 import type { Format, SourceField } from '../../formats/decode.types.ts';
 import { resolveByte, resolveDelimiter } from '../../formats/delimiter.ts';
 import { checkJsonPaths } from '../../formats/json.ts';
@@ -56,11 +57,17 @@ export function planLoad(table: TableFact, definition: JobDefinition): LoadPlan 
   const names = plain.length > 0 ? plain : columns.map(({ name }) => name);
   const derived = new Map<string, Expr>();
   for (const { name, expr } of list) if (expr !== undefined) derived.set(fold(name), expr);
-  const types = fieldTypes(names, columns, derived, definition.clauses.where);
+  const inferred = inferTypes(derived);
+  const types = fieldTypes(names, columns, inferred, derived, definition.clauses.where);
   const fields = names.map((name): SourceField => {
     const type = types.get(fold(name));
     const column = columns.find((one) => fold(one.name) === fold(name));
-    return { name, nullable: column?.nullable ?? true, ...(type === undefined ? {} : { type }) };
+    return {
+      name,
+      nullable: column?.nullable ?? true,
+      ...(type === undefined ? {} : { type }),
+      ...(isCalculated(column, inferred.get(fold(name))) ? { calculated: true } : {}),
+    };
   });
   // The engine knows the fields that have a type, in their order.
   const typed = fields.filter(({ type }) => type !== undefined).map(({ name }) => fold(name));
@@ -107,13 +114,8 @@ function check(list: readonly LoadColumn[], columns: readonly ColumnDef[]): void
   }
 }
 
-/** semantics.md 2.1: the table's type; VARCHAR for a name that is both; else what the expressions want. */
-function fieldTypes(
-  names: readonly string[],
-  columns: readonly ColumnDef[],
-  derived: ReadonlyMap<string, Expr>,
-  where: Expr | undefined,
-): Map<string, SqlType> {
+/** What the expressions cast each name to. */
+function inferTypes(derived: ReadonlyMap<string, Expr>): Map<string, SqlType> {
   const inferred = new Map<string, SqlType>();
   for (const expr of derived.values()) {
     for (const [name, type] of fieldTypesOf(expr)) {
@@ -121,6 +123,23 @@ function fieldTypes(
       if (known === undefined || type.name !== 'VARCHAR') inferred.set(fold(name), type);
     }
   }
+  return inferred;
+}
+
+/** It is a text by the rules, and yet nobody is likely to want it but as a number. */
+function isCalculated(column: ColumnDef | undefined, used: SqlType | undefined): boolean {
+  if (column === undefined || used === undefined) return false;
+  return NumberTexts.isFor(column.type) && NumberTexts.isFor(used);
+}
+
+/** semantics.md 2.1: the table's type; VARCHAR for a name that is both; else what the expressions want. */
+function fieldTypes(
+  names: readonly string[],
+  columns: readonly ColumnDef[],
+  inferred: ReadonlyMap<string, SqlType>,
+  derived: ReadonlyMap<string, Expr>,
+  where: Expr | undefined,
+): Map<string, SqlType> {
   const inWhere = new Set(where === undefined ? [] : [...columnsOf(where)].map(fold));
   const types = new Map<string, SqlType>();
   for (const name of names) {
