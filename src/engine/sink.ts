@@ -32,21 +32,16 @@ export function checkSink(
   let rejected = 0;
   let kept = chosen;
   if (suspects !== undefined) {
+    for (let row = suspects.indexOf(1); row >= 0; row = suspects.indexOf(1, row + 1)) {
+      if (firstFault(schema, batch, row) < 0) suspects[row] = 0;
+    }
     kept = new Uint32Array(selected);
     let count = 0;
     for (let i = 0; i < selected; i++) {
       const row = chosen === null ? i : chosen[i]!;
-      const column = suspects[row] === 1 ? firstFault(schema, batch, row) : -1;
-      if (column < 0) kept[count++] = row;
-      else if (rejected++ < REJECT_TEXTS) {
-        const texts = schema.columns.map(
-          (c, k) => valueText(batch.columns[k]!, row, c.type) ?? 'NULL',
-        );
-        const rowText = `[${texts.join(', ')}]`.slice(0, 1024);
-        const { name } = schema.columns[column]!;
-        const reason = reasonOf(schema.columns[column]!, batch.columns[column]!, row);
-        rejects.push({ row: inputRow(row), column: name, reason, rowText });
-      }
+      kept[count] = row;
+      if (suspects[row] === 0) count += 1;
+      else if (rejected++ < REJECT_TEXTS) rejects.push(rejectOf(schema, batch, row, inputRow(row)));
     }
     kept = count === batch.rows ? null : kept.subarray(0, count);
   }
@@ -57,6 +52,20 @@ export function checkSink(
     rejects,
     rejected,
   };
+}
+
+function rejectOf(
+  schema: TableSchema,
+  batch: ColumnBatch,
+  row: number,
+  inputRow: number,
+): TransformReject {
+  const { columns } = schema;
+  const column = firstFault(schema, batch, row);
+  const texts = columns.map(({ type }, i) => valueText(batch.columns[i]!, row, type) ?? 'NULL');
+  const reason = reasonOf(columns[column]!, batch.columns[column]!, row);
+  const rowText = `[${texts.join(', ')}]`.slice(0, 1024);
+  return { row: inputRow, column: columns[column]!.name, reason, rowText };
 }
 
 /** Column by column, without a look at what cannot be wrong: rows that may have a fault, or `undefined` for none. */

@@ -38,8 +38,8 @@ export function readVector(vector: RawVector, form: VectorForm, rows: number): C
   const at = (width: number) => {
     const bytes = raw.vector_get_data(vector, rows * width);
     // What lies under a NULL is 0 with us, whatever DuckDB left there.
-    if (valid !== null) {
-      for (let i = 0; i < rows; i++) if (valid[i] === 0) bytes.fill(0, i * width, (i + 1) * width);
+    for (let i = valid?.indexOf(0) ?? -1; i >= 0; i = valid!.indexOf(0, i + 1)) {
+      bytes.fill(0, i * width, (i + 1) * width);
     }
     return bytes;
   };
@@ -84,14 +84,17 @@ function widen(narrow: Int16Array | Int32Array): BigInt64Array {
 function readValidity(vector: RawVector, rows: number): Uint8Array | null {
   const bits = raw.vector_get_validity(vector, 8 * Math.ceil(rows / 64)) as Uint8Array | null;
   if (bits === null) return null;
-  const valid = new Uint8Array(rows);
-  let nulls = false;
-  for (let i = 0; i < rows; i++) {
-    const one = (bits[i >> 3]! >> (i & 7)) & 1;
-    valid[i] = one;
-    if (one === 0) nulls = true;
+  let valid: Uint8Array | null = null;
+  for (let byte = 0; 8 * byte < rows; byte++) {
+    if (bits[byte] === 0xff) continue;
+    const end = Math.min(rows, 8 * byte + 8);
+    for (let i = 8 * byte; i < end; i++) {
+      if (((bits[byte]! >> (i & 7)) & 1) !== 0) continue;
+      valid ??= new Uint8Array(rows).fill(1);
+      valid[i] = 0;
+    }
   }
-  return nulls ? valid : null;
+  return valid;
 }
 
 function readTexts(vector: RawVector, rows: number, valid: Uint8Array | null): Column {

@@ -8,6 +8,9 @@ import { isNumberText } from '../seen-texts.ts';
 
 const MINUS = 45;
 const POINT = 46;
+const ZERO = 48;
+const COMMA = 44;
+const BRACE = 125;
 /** So many digits are exact in a double, whatever they are. */
 const DIGITS_EXACT = 15;
 const POWERS = Float64Array.from({ length: DIGITS_EXACT + 1 }, (_, i) => 10 ** i);
@@ -131,11 +134,29 @@ export function putNumberText(
   end: number,
   lengthMax: number,
 ): number {
+  if (column.forms === undefined) column.seeNumbers();
+  // The most frequent form, and the one that takes least: up to 9 digits and no more.
+  const near = from + 9 < end ? from + 9 : end;
+  let at = from;
+  let short = 0;
+  for (; at < near; at++) {
+    const digit = bytes[at]! - 48;
+    if (digit < 0 || digit > 9) break;
+    short = (short * 10 + digit) | 0;
+  }
+  const next = at < end ? bytes[at]! : COMMA;
+  const isPlain = at > from && at - from <= lengthMax && (next === COMMA || next === BRACE);
+  if (isPlain && (bytes[from] !== ZERO || at === from + 1)) {
+    const row = column.rows++;
+    column.forms![row] = NUMBER_WHOLE;
+    column.numbers![row] = short;
+    column.offsets[row + 1] = column.end;
+    return at;
+  }
   const value = scanNumber(bytes, from, end);
   if (Number.isNaN(value)) return -1;
   const { stop, isWhole } = scanned;
   if (stop - from > lengthMax) return -1;
-  if (column.forms === undefined) column.seeNumbers();
   const row = column.rows++;
   column.forms![row] = isWhole ? NUMBER_WHOLE : NUMBER_FRACTION;
   column.numbers![row] = value;
