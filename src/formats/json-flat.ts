@@ -15,7 +15,7 @@ import { putDouble, putInt32, putInt64, putNumberText } from './cast/number-byte
 import type { ColumnBuilder } from './column-builder.ts';
 import type { DecodePlan, JsonFormat } from './decode.types.ts';
 import * as read from './fast-field.ts';
-import { Layout } from './json-layout.ts';
+import { type Between, Layout } from './json-layout.ts';
 import { parseJsonPath } from './json-path.ts';
 import type { RowSink, SinkColumn } from './row-sink.ts';
 
@@ -47,6 +47,42 @@ interface FlatField {
   readonly takesBoolean: boolean;
 }
 
+/** What stands before a value, by words of four bytes, and whose value it is. */
+class Step {
+  readonly length: number;
+  readonly first: number;
+  readonly second: number;
+  readonly third: number;
+  readonly last: number;
+  readonly #words: Int32Array;
+  /** Of `field`; −1 and absent: the value is read over. */
+  readonly index: number;
+  readonly field: FlatField | undefined;
+
+  constructor({ length, words }: Between, index: number, field: FlatField | undefined) {
+    this.length = length;
+    this.first = words[0] ?? 0;
+    this.second = words[1] ?? 0;
+    this.third = words[2] ?? 0;
+    this.last = words[words.length - 1] ?? 0;
+    this.#words = words;
+    this.index = index;
+    this.field = field;
+  }
+
+  /** The words between the third and the last one. */
+  isRest(view: DataView, at: number): boolean {
+    const words = this.#words;
+    for (let i = 3; i < words.length - 1; i++) {
+      if (view.getInt32(at + 4 * i, true) !== words[i]) return false;
+    }
+    return true;
+  }
+}
+
+const stepsOf = ({ members }: Layout, fields: readonly FlatField[]): readonly Step[] =>
+  members.map((member) => new Step(member, member.field, fields[member.field]));
+
 const NUMERIC = new Set(['TINYINT', 'SMALLINT', 'INT', 'BIGINT', 'FLOAT', 'DOUBLE']);
 
 const isDigit = (c: number | undefined) => c !== undefined && c >= 48 && c <= 57;
@@ -57,6 +93,8 @@ export class FlatJson {
   /** Field → number of the row that has it already: the first of equal keys wins. */
   readonly #seen: Uint32Array;
   readonly #layout: Layout;
+  /** Of the layout, with the fields of these columns. */
+  #steps: readonly Step[];
   readonly #moment: Moment = { days: 0, seconds: 0, micros: 0 };
   #row = 0;
   #at = 0;
@@ -68,6 +106,7 @@ export class FlatJson {
     this.#fields = fields;
     this.#seen = new Uint32Array(fields.length);
     this.#layout = layout;
+    this.#steps = stepsOf(layout, fields);
   }
 
   /** `undefined`: the plan needs the exact way. `layout`: what was learned from messages before. */
@@ -117,40 +156,41 @@ export class FlatJson {
   }
 
   #object(bytes: Uint8Array, view: DataView, start: number, end: number): boolean {
-    const layout = this.#layout;
-    const { count, lengths, words, fields } = layout;
+    const steps = this.#steps;
     let at = start;
     let member = 0;
-    for (; member < count; member++) {
+    for (; member < steps.length; member++) {
       // Here, and not as a call: it is what is done most.
-      const expected = words[member]!;
-      const behind = at + lengths[member]!;
-      const last = expected.length - 1;
-      if (behind > end || view.getInt32(behind - 4, true) !== expected[last]) break;
-      let word = 0;
-      while (word < last && view.getInt32(at + 4 * word, true) === expected[word]) word += 1;
-      if (word < last) break;
-      const found = fields[member]!;
-      if (found < 0) {
-        this.#at = behind;
-        if (!this.#value(bytes, end, undefined)) return false;
-        at = this.#at;
-        continue;
+      const step = steps[member]!;
+      const { length, field } = step;
+      const behind = at + length;
+      if (behind > end || view.getInt32(behind - 4, true) !== step.last) break;
+      if (length > 4) {
+        if (view.getInt32(at, true) !== step.first) break;
+        if (length > 8) {
+          if (view.getInt32(at + 4, true) !== step.second) break;
+          if (length > 12) {
+            if (view.getInt32(at + 8, true) !== step.third) break;
+            if (length > 16 && !step.isRest(view, at)) break;
+          }
+        }
       }
-      const field = this.#fields[found]!;
-      this.#seen[found] = this.#row;
-      at = this.#usual(bytes, view, behind, end, field);
-      if (at >= 0) continue;
+      if (field !== undefined) {
+        at = this.#usual(bytes, view, behind, end, field);
+        if (at >= 0) continue;
+      }
       this.#at = behind;
       if (!this.#value(bytes, end, field)) return false;
       at = this.#at;
     }
-    if (count > 0 && member === count && layout.isTail(bytes, at, end)) {
-      if (layout.isWhole) return true;
-    } else {
-      this.#at = at;
-      if (!this.#members(bytes, start, end, member)) return false;
+    const isAll = member > 0 && member === steps.length && this.#layout.isTail(bytes, at, end);
+    if (isAll && this.#layout.isWhole) return true;
+    for (let i = 0; i < member; i++) {
+      const { index } = steps[i]!;
+      if (index >= 0) this.#seen[index] = this.#row;
     }
+    this.#at = at;
+    if (!isAll && !this.#members(bytes, start, end, member)) return false;
     for (let i = 0; i < this.#fields.length; i++) {
       if (this.#seen[i] !== this.#row) this.#fields[i]!.builder.appendNull();
     }
@@ -174,6 +214,7 @@ export class FlatJson {
         member = 0;
       }
       layout.begin();
+      this.#steps = [];
     }
     let expected = 0;
     for (let first = member === 0; ; first = false) {
@@ -201,7 +242,10 @@ export class FlatJson {
     }
     this.#blanks(bytes, end);
     if (this.#at !== end) return false;
-    if (isLearning) layout.finish(bytes, from, end, this.#fields.length);
+    if (isLearning) {
+      layout.finish(bytes, from, end, this.#fields.length);
+      this.#steps = stepsOf(layout, this.#fields);
+    }
     return true;
   }
 

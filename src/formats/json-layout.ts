@@ -8,17 +8,22 @@ const MISSED_FIRST = 8;
 const MISSED_MAX = 4_096;
 const MEMBERS_MAX = 256;
 
+/** What stands before a value. */
+export interface Between {
+  /** In bytes, at least four. */
+  readonly length: number;
+  /** The bytes themselves, four to a number; the last overlaps the one before where the length is no multiple. */
+  readonly words: Int32Array;
+  /** Index of the field that the value is of, −1: read over. */
+  readonly field: number;
+}
+
 export class Layout {
-  /** How many values are known. */
-  count = 0;
-  /** Value → index of its field, −1: read over. */
-  readonly fields: number[] = [];
+  /** The values that are known, in their order. */
+  members: readonly Between[] = [];
   /** Every field has its value: none is NULL for want of a key. */
   isWhole = false;
-  /** What stands before each value: how many bytes. */
-  readonly lengths: number[] = [];
-  /** The bytes themselves, four to a number; the last overlaps the one before where the length is no multiple. */
-  readonly words: Int32Array[] = [];
+  #learned: Between[] = [];
   #tail: Uint8Array = new Uint8Array(0);
   #missed = 0;
   #missedMax = 0;
@@ -40,10 +45,8 @@ export class Layout {
   }
 
   begin(): void {
-    this.count = 0;
-    this.fields.length = 0;
-    this.lengths.length = 0;
-    this.words.length = 0;
+    this.members = [];
+    this.#learned = [];
   }
 
   /** The bytes before a value: a brace or comma, a key, a colon, so at least four. */
@@ -54,16 +57,14 @@ export class Layout {
     for (let i = 0; i < words.length; i++) {
       words[i] = view.getInt32(Math.min(4 * i, text.length - 4), true);
     }
-    this.fields.push(field);
-    this.lengths.push(text.length);
-    this.words.push(words);
+    this.#learned.push({ length: text.length, words, field });
   }
 
   /** The message was taken, and is what is expected from now on. */
   finish(bytes: Uint8Array, from: number, end: number, fields: number): void {
-    if (this.fields.length > MEMBERS_MAX) return;
+    if (this.#learned.length > MEMBERS_MAX) return;
     this.#tail = new Uint8Array(bytes.subarray(from, end));
-    this.count = this.fields.length;
-    this.isWhole = this.fields.filter((field) => field >= 0).length === fields;
+    this.members = this.#learned;
+    this.isWhole = this.members.filter(({ field }) => field >= 0).length === fields;
   }
 }
