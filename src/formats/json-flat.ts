@@ -85,6 +85,12 @@ const stepsOf = ({ members }: Layout, fields: readonly FlatField[]): readonly St
 
 const NUMERIC = new Set(['TINYINT', 'SMALLINT', 'INT', 'BIGINT', 'FLOAT', 'DOUBLE']);
 
+/** `01`, `-01`. */
+function hasZero(bytes: Uint8Array, at: number): boolean {
+  const first = bytes[at] === MINUS ? at + 1 : at;
+  return bytes[first] === ZERO && isDigit(bytes[first + 1]);
+}
+
 const isDigit = (c: number | undefined) => c !== undefined && c >= 48 && c <= 57;
 
 export class FlatJson {
@@ -95,7 +101,7 @@ export class FlatJson {
   readonly #layout: Layout;
   /** Of the layout, with the fields of these columns. */
   #steps: readonly Step[];
-  readonly #moment: Moment = { days: 0, seconds: 0, micros: 0 };
+  readonly #read: Moment = { days: 0, seconds: 0, micros: 0 };
   #row = 0;
   #at = 0;
   /** Of the message's texts that were read over or copied without a look at their encoding. */
@@ -251,37 +257,50 @@ export class FlatJson {
 
   /** The form that machines write for the type: where it ends, or −1 where nothing was taken. */
   #usual(bytes: Uint8Array, view: DataView, at: number, end: number, field: FlatField): number {
-    const { reader, builder, lengthMax } = field;
-    if (reader >= read.READ_TEXT && bytes[at] === QUOTE) {
-      return reader === read.READ_OTHER ? -1 : this.#text(bytes, view, at, end, field);
+    const { reader, builder } = field;
+    const first = bytes[at]!;
+    if (first === QUOTE) {
+      if (reader === read.READ_DATE || reader === read.READ_DATETIME) {
+        return this.#moment(bytes, at, end, field);
+      }
+      const isText = reader === read.READ_TEXT || reader === read.READ_NUMBER_TEXT;
+      return isText ? this.#text(bytes, view, at, end, field) : -1;
     }
-    if (reader <= read.READ_DOUBLE || reader === read.READ_NUMBER_TEXT) {
-      // JSON has no zeros in front.
-      const first = bytes[at] === MINUS ? at + 1 : at;
-      if (bytes[first] === ZERO && isDigit(bytes[first + 1])) return -1;
-      const stop =
-        reader === read.READ_INT32
-          ? putInt32(builder, bytes, at, end)
-          : reader === read.READ_INT64
-            ? putInt64(builder, bytes, at, end)
-            : reader === read.READ_DOUBLE
-              ? putDouble(builder, bytes, at, end)
-              : putNumberText(builder, bytes, at, end, lengthMax);
-      if (stop < 0) return -1;
-      // A number that goes on is another one: `1.5` as an integer, `1e3`.
-      const next = stop < end ? bytes[stop]! : 0;
-      if (next === COMMA || next === CLOSE || next <= 32) return stop;
-      builder.truncate(builder.rows - 1);
-      return -1;
+    // JSON has no zeros in front.
+    if ((first === ZERO || first === MINUS) && hasZero(bytes, at)) return -1;
+    let stop: number;
+    switch (reader) {
+      case read.READ_INT32:
+        stop = putInt32(builder, bytes, at, end);
+        break;
+      case read.READ_INT64:
+        stop = putInt64(builder, bytes, at, end);
+        break;
+      case read.READ_DOUBLE:
+        stop = putDouble(builder, bytes, at, end);
+        break;
+      case read.READ_NUMBER_TEXT:
+        stop = putNumberText(builder, bytes, at, end, field.lengthMax);
+        break;
+      default:
+        return -1;
     }
-    if (bytes[at] !== QUOTE || reader === read.READ_TEXT) return -1;
+    if (stop < 0) return -1;
+    // A number that goes on is another one: `1.5` as an integer, `1e3`.
+    const next = stop < end ? bytes[stop]! : 0;
+    if (next === COMMA || next === CLOSE || next <= 32) return stop;
+    builder.truncate(builder.rows - 1);
+    return -1;
+  }
+
+  #moment(bytes: Uint8Array, at: number, end: number, { reader, builder }: FlatField): number {
     let stop = at + 11;
     while (stop < end && stop <= at + 27 && bytes[stop] !== QUOTE) stop += 1;
     if (stop >= end || bytes[stop] !== QUOTE) return -1;
     const isPut =
       reader === read.READ_DATE
-        ? putDate(builder, bytes, at + 1, stop, this.#moment)
-        : putDatetime(builder, bytes, at + 1, stop, this.#moment);
+        ? putDate(builder, bytes, at + 1, stop, this.#read)
+        : putDatetime(builder, bytes, at + 1, stop, this.#read);
     return isPut ? stop + 1 : -1;
   }
 
