@@ -13,10 +13,11 @@ export interface Moment {
   micros: number;
 }
 
+/** Negative: no digits. */
 const two = (bytes: Uint8Array, at: number): number => {
   const high = bytes[at]! - 48;
   const low = bytes[at + 1]! - 48;
-  return high < 0 || high > 9 || low < 0 || low > 9 ? Number.NaN : high * 10 + low;
+  return high < 0 || high > 9 || low < 0 || low > 9 ? -1 : (high * 10 + low) | 0;
 };
 
 /** Days since 1970 by the calendar's own arithmetic: years begin in March, 400 of them have 146 097 days. */
@@ -70,13 +71,13 @@ export function readMoment(bytes: Uint8Array, start: number, end: number, out: M
   const length = end - start;
   if (length !== 10 && length !== 19 && (length < 21 || length > 26)) return false;
   if (bytes[start + 4] !== 45 || bytes[start + 7] !== 45) return false;
-  const year = two(bytes, start) * 100 + two(bytes, start + 2);
+  const century = two(bytes, start);
+  const ofCentury = two(bytes, start + 2);
   const month = two(bytes, start + 5);
   const day = two(bytes, start + 8);
-  // Written so that NaN fails.
-  if (!(year >= 0 && month >= 1 && month <= 12 && day >= 1 && day <= lastDay(year, month))) {
-    return false;
-  }
+  if (century < 0 || ofCentury < 0 || month < 1 || month > 12 || day < 1) return false;
+  const year = (century * 100 + ofCentury) | 0;
+  if (day > 28 && day > lastDay(year, month)) return false;
   out.days = civilDays(year, month, day);
   out.seconds = 0;
   out.micros = 0;
@@ -89,7 +90,7 @@ function readTime(bytes: Uint8Array, start: number, end: number, out: Moment): b
   const hour = two(bytes, start + 1);
   const minute = two(bytes, start + 4);
   const second = two(bytes, start + 7);
-  if (!(hour <= 23 && minute <= 59 && second <= 59)) return false;
+  if ((hour | minute | second) < 0 || hour > 23 || minute > 59 || second > 59) return false;
   out.seconds = hour * 3600 + minute * 60 + second;
   if (end === start + 9) return true;
   if (bytes[start + 9] !== 46) return false;
