@@ -18,7 +18,8 @@ import { partRanges, rangeOfBytes } from './part-ranges.ts';
 import { hiddenColumns, isOrdered } from './parts-sql.ts';
 import { TabletNumbers } from './tablet-numbers.ts';
 
-const GROUP_ROWS = 64 * 1024;
+/** A batch of 64 Ki rows is a group by itself, also where some of its rows were left out. */
+const GROUP_ROWS = 48 * 1024;
 const GROUP_BYTES = 8 * 1024 * 1024;
 /** Less is not worth a row group, whatever is held elsewhere. */
 const GROUP_BYTES_MIN = 1024 * 1024;

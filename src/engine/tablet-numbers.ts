@@ -11,19 +11,29 @@ export class TabletNumbers {
   readonly #rows: number[] = [];
   readonly #near = new Float64Array(PLACES).fill(-1);
   readonly #nearNumbers = new Uint16Array(PLACES);
+  /** Rows of the tablet at a place that are not in `#rows` yet. */
+  readonly #nearRows = new Uint32Array(PLACES);
 
   numbersOf(tabletIds: Float64Array): Uint16Array {
     const numbers = new Uint16Array(tabletIds.length);
-    const rows = this.#rows;
+    const near = this.#near;
+    const nearNumbers = this.#nearNumbers;
+    const nearRows = this.#nearRows;
     for (let i = 0; i < tabletIds.length; i++) {
       const id = tabletIds[i]!;
       const place = id & (PLACES - 1);
-      if (this.#near[place] !== id) this.#find(id, place);
-      const number = this.#nearNumbers[place]!;
-      numbers[i] = number;
-      rows[number]! += 1;
+      if (near[place] !== id) this.#find(id, place);
+      numbers[i] = nearNumbers[place]!;
+      nearRows[place]! += 1;
     }
+    for (let place = 0; place < PLACES; place++) this.#count(place);
     return numbers;
+  }
+
+  #count(place: number): void {
+    if (this.#nearRows[place] === 0) return;
+    this.#rows[this.#nearNumbers[place]!]! += this.#nearRows[place]!;
+    this.#nearRows[place] = 0;
   }
 
   #find(id: number, place: number): void {
@@ -34,6 +44,7 @@ export class TabletNumbers {
       this.#numbers.set(id, number);
       this.#rows.push(0);
     }
+    this.#count(place);
     this.#near[place] = id;
     this.#nearNumbers[place] = number;
   }
