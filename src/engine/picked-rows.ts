@@ -9,8 +9,9 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { type Column, type ColumnBatch, columnKind } from '../base/column-batch.ts';
 import type { ColumnDef } from '../base/table-schema.ts';
-import { concatBatches, emptyBatch, takeColumn } from '../formats/column-builder.ts';
+import { emptyBatch } from '../formats/column-builder.ts';
 import { encodeBatch } from '../formats/column-codec.ts';
+import { concatBatches, takeColumn } from '../formats/column-rows.ts';
 import type { Select } from '../sql/ast/select.ts';
 import { eachPart } from '../sql/walk.ts';
 import type * as T from './engine.types.ts';

@@ -36,7 +36,13 @@ const fastClock: Clock = {
   ...systemClock,
   now: () => systemClock.now() * 10,
   setTimeout: (fn, delayMs) => systemClock.setTimeout(fn, delayMs / 10),
+  setImmediate: (fn) => {
+    turns += 1;
+    systemClock.setImmediate?.(fn);
+  },
 };
+/** How often a load left its thread to others. */
+let turns: number;
 const ports = { clock: systemClock, log: silentLog };
 const fe: FeStamp = { epoch: 2, incarnation: 'fe-2', seq: 10 };
 const BASE = 100n;
@@ -93,6 +99,7 @@ beforeEach(async () => {
   asked = 0;
   broken = new Set();
   endless = false;
+  turns = 0;
   hellos = 0;
   registrations = [];
   hub = createLocalHub(ports);
@@ -372,6 +379,16 @@ describe('task-run', () => {
       votes: [],
       progress: { 0: { from: '100', to: '102' } },
     });
+  });
+
+  test('between pieces of large messages other work of the thread has its turn', async () => {
+    const long = Array.from({ length: 12 }, (_, i) => `${i},${'x'.repeat(64 * 1024)}`);
+    log = { 0: long, 1: ['1,a'] };
+    await service.start();
+    const reply = await staged({ transform: { ...task().transform, strict: false } });
+    expect(reply.progress).toMatchObject({ 0: { to: String(BASE + 12n) } });
+    // 12 of 64 KiB: after each 256 KiB.
+    expect(turns).toBe(3);
   });
 
   test('the byte limit ends it behind what was taken', async () => {
