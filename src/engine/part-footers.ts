@@ -2,8 +2,9 @@
  * Footers of parts that we wrote, kept while they are asked for. A part never changes and its path is never used again
  * (PROTOCOL.md I1, P1), so none of them can be out of date.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+
 import { FOOTER_TAIL, type PartFooter, readFooter } from './parquet/part-footer.ts';
+import { ReadFile } from './read-file.ts';
 
 /** Of all footers together: a chunk is a column in a row group, and takes some 200 bytes. */
 const CHUNKS_MAX = 64 * 1024;
@@ -59,27 +60,15 @@ export class PartFooters {
 }
 
 async function footerBytes(path: string, length: number): Promise<Uint8Array> {
-  const file = await open(path, 'r');
+  const file = new ReadFile(path);
   try {
-    const tail = await readAt(file, Math.max(0, length - TAIL_READ), Math.min(length, TAIL_READ));
+    const tail = await file.at(Math.max(0, length - TAIL_READ), Math.min(length, TAIL_READ));
     const view = new DataView(tail.buffer, tail.byteOffset, tail.byteLength);
     const size = view.getUint32(tail.length - FOOTER_TAIL, true);
     const isWhole = size + FOOTER_TAIL <= tail.length;
     if (isWhole) return tail.slice(tail.length - FOOTER_TAIL - size, tail.length - FOOTER_TAIL);
-    return await readAt(file, length - FOOTER_TAIL - size, size);
+    return await file.at(length - FOOTER_TAIL - size, size);
   } finally {
-    await file.close();
+    file.close();
   }
-}
-
-/** Exactly so many bytes, at an address that any value may have. */
-export async function readAt(file: FileHandle, at: number, length: number): Promise<Uint8Array> {
-  if (at < 0 || length < 0) throw new RangeError('outside of the file');
-  const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(bytes, done, length - done, at + done);
-    if (bytesRead === 0) throw new RangeError('the file ends too early');
-    done += bytesRead;
-  }
-  return bytes;
 }

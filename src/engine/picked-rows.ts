@@ -6,7 +6,6 @@
  *   K1. Only rows are left out that a condition of WHERE leaves out (part-pruning.ts R2 to R4); DuckDB still evaluates it.
  *   K2. What this cannot read, or what is not worth it, DuckDB reads: the part is given back as it came.
  */
-import { type FileHandle, open } from 'node:fs/promises';
 import { type Column, type ColumnBatch, columnKind } from '../base/column-batch.ts';
 import type { ColumnDef } from '../base/table-schema.ts';
 import { emptyBatch } from '../formats/column-builder.ts';
@@ -26,10 +25,11 @@ import {
 } from './parquet/page-read.ts';
 import { physicalOf } from './parquet/parquet-types.ts';
 import type { FooterChunk, FooterGroup } from './parquet/part-footer.ts';
-import { PartFooters, readAt } from './part-footers.ts';
+import { PartFooters } from './part-footers.ts';
 import { type RowTest, testsOn } from './part-pruning.ts';
 import { rangeOfBytes } from './part-ranges.ts';
 import { isWhole } from './parts-sql.ts';
+import { ReadFile } from './read-file.ts';
 import { RowZones } from './row-zones.ts';
 import { rowsWithin, type Span } from './rows-within.ts';
 
@@ -174,16 +174,16 @@ async function pickedPart(
   wanted: Wanted,
 ): Promise<T.PartInput[]> {
   if (groups.length === 0) return [];
-  const file = await open(path, 'r');
+  const file = new ReadFile(path);
   const batches: ColumnBatch[] = [];
   try {
-    for (const found of await Promise.all(
+    // All of them, also when one has failed: nothing may be read from a file that is closed.
+    const found = await allOf(
       groups.map((group) => pickedOf(new GroupReader(file, group, places, wanted), wanted)),
-    )) {
-      if (found !== undefined) batches.push(found);
-    }
+    );
+    batches.push(...found.filter((one) => one !== undefined));
   } finally {
-    await file.close();
+    file.close();
   }
   if (batches.length === 0) return [];
   const { rows, columns } = concatBatches(batches);
@@ -209,7 +209,7 @@ async function pickedOf(group: GroupReader, wanted: Wanted): Promise<ColumnBatch
   if (rows.length === 0) return undefined;
   return {
     rows: rows.length,
-    columns: await Promise.all(columns.map((_, i) => group.taken(i, rows))),
+    columns: await allOf(columns.map((_, i) => group.taken(i, rows))),
   };
 }
 
@@ -221,13 +221,19 @@ interface Seen {
 
 const SEEN = new WeakMap<FooterChunk, Seen>();
 
+/** As `Promise.all`, but nothing is under way any more when it rejects. */
+async function allOf<R>(promises: readonly Promise<R>[]): Promise<R[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
+}
+
 class GroupReader {
-  readonly #file: FileHandle;
+  readonly #file: ReadFile;
   readonly #group: FooterGroup;
   readonly #places: readonly number[];
   readonly #wanted: Wanted;
 
-  constructor(file: FileHandle, group: FooterGroup, places: readonly number[], wanted: Wanted) {
+  constructor(file: ReadFile, group: FooterGroup, places: readonly number[], wanted: Wanted) {
     this.#file = file;
     this.#group = group;
     this.#places = places;
@@ -239,7 +245,7 @@ class GroupReader {
     const { rows } = this.#group;
     const chunk = this.#chunk(position);
     const stretches = SEEN.get(chunk)?.zones?.stretches(spans) ?? [[0, rows]];
-    const found = await Promise.all(
+    const found = await allOf(
       stretches.map(async ([from, to]) => {
         const values = this.#isPlain(position)
           ? await this.#plain(position, from, to)
@@ -331,7 +337,7 @@ class GroupReader {
   #bytes(at: number, length: number): Promise<Uint8Array> {
     this.#wanted.bytesLeft -= length;
     if (this.#wanted.bytesLeft < 0) throw new NotWorthIt();
-    return readAt(this.#file, at, length);
+    return this.#file.at(at, length);
   }
 }
 
