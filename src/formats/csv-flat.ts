@@ -139,16 +139,24 @@ export class FlatCsv {
     const delimiter = this.#delimiter;
     const builder = field.builder!;
     const room = end - start < field.lengthMax ? end - start : field.lengthMax;
-    if (builder.end + room > builder.data.length) builder.reserveData(room);
+    // A last word is copied as a whole.
+    if (builder.end + room + 4 > builder.data.length) builder.reserveData(room + 4);
     const { data, view: copy } = builder;
     const last = start + room;
     let to = builder.end;
     let at = start;
     for (; at + 4 <= last; at += 4, to += 4) {
       const word = view.getInt32(at, true);
-      const odd = read.hasByte(word, this.#separators) | read.hasByte(word, this.#delimiters);
-      if ((odd | (word & HIGH_BITS)) !== 0) break;
+      const odd =
+        read.hasByte(word, this.#separators) |
+        read.hasByte(word, this.#delimiters) |
+        (word & HIGH_BITS);
       copy.setInt32(to, word, true);
+      if (odd === 0) continue;
+      const plain = read.bytesBefore(odd);
+      if (bytes[at + plain] !== separator) break;
+      read.endText(builder, to + plain);
+      return at + plain;
     }
     let high = 0;
     for (; at < last; at++) {

@@ -56,8 +56,12 @@ export function endText(column: ColumnBuilder, end: number): void {
 /** Each byte of a word is one of these: the byte four times. */
 export const everyByte = (byte: number): number => Math.imul(byte, 0x01010101);
 
-/** Not 0 where a byte of `word` is that of `every`. Where it is 0, none is. */
+/** The high bit of the first byte of `word` that is that of `every`; bits above it may be set too. 0: none is. */
 export function hasByte(word: number, every: number): number {
   const other = word ^ every;
   return (other - 0x01010101) & ~other & 0x80808080;
 }
+
+/** How many bytes of a word stand before the first whose high bit is set; one is. */
+export const bytesBefore = (highBits: number): number =>
+  (31 - Math.clz32(highBits & -highBits)) >> 3;

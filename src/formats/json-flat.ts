@@ -308,7 +308,8 @@ export class FlatJson {
   #text(bytes: Uint8Array, view: DataView, start: number, end: number, field: FlatField): number {
     const { builder, lengthMax } = field;
     const room = end - start < lengthMax ? end - start : lengthMax;
-    if (builder.end + room > builder.data.length) builder.reserveData(room);
+    // A last word is copied as a whole.
+    if (builder.end + room + 4 > builder.data.length) builder.reserveData(room + 4);
     const { data, view: copy } = builder;
     const last = start + 1 + room < end ? start + 1 + room : end - 1;
     let to = builder.end;
@@ -319,8 +320,12 @@ export class FlatJson {
         read.hasByte(word, QUOTES) |
         read.hasByte(word, BACKSLASHES) |
         ((((word - BLANKS) & ~word) | word) & HIGH_BITS);
-      if (odd !== 0) break;
       copy.setInt32(to, word, true);
+      if (odd === 0) continue;
+      const plain = read.bytesBefore(odd);
+      if (bytes[at + plain] !== QUOTE) break;
+      read.endText(builder, to + plain);
+      return at + plain + 1;
     }
     let high = 0;
     for (; at <= last; at++) {
