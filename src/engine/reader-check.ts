@@ -35,8 +35,9 @@ export function checkReader(
     if (source.kind !== 'field' || column === undefined || column.valid === null) return;
     const text = input.columns[source.field]!;
     if (text === column) return;
-    for (let row = 0; row < input.rows; row++) {
-      if (column.valid[row] !== 0 || isNull(text, row)) continue;
+    const { valid } = column;
+    for (let row = valid.indexOf(0); row >= 0; row = valid.indexOf(0, row + 1)) {
+      if (isNull(text, row)) continue;
       coerced += 1;
       lost ??= new Uint32Array(input.rows);
       if (lost[row] === 0) lost[row] = i + 1;

@@ -75,7 +75,7 @@ function suspectRows({ columns }: TableSchema, batch: ColumnBatch): Uint8Array |
     const { type, nullable } = columns[i]!;
     const column = batch.columns[i]!;
     if (!nullable && column.valid !== null) {
-      suspects = withNulls(column.valid, batch.rows, suspects);
+      suspects = withNulls(column.valid, suspects);
     }
     if (column.kind === 'bytes' && type.name !== 'JSON') {
       suspects = withLong(column.offsets, maxLength(type), batch.rows, suspects);
@@ -86,11 +86,10 @@ function suspectRows({ columns }: TableSchema, batch: ColumnBatch): Uint8Array |
   return suspects;
 }
 
-function withNulls(valid: Uint8Array, rows: number, found: Uint8Array | undefined) {
+function withNulls(valid: Uint8Array, found: Uint8Array | undefined) {
   let suspects = found;
-  for (let row = 0; row < rows; row++) {
-    if (valid[row] !== 0) continue;
-    suspects ??= new Uint8Array(rows);
+  for (let row = valid.indexOf(0); row >= 0; row = valid.indexOf(0, row + 1)) {
+    suspects ??= new Uint8Array(valid.length);
     suspects[row] = 1;
   }
   return suspects;

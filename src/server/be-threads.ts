@@ -8,6 +8,11 @@ import { fromErrorData, LoadError } from '../base/errors.ts';
 import type { BeWorkerData, BeWorkerMessage, BeWorkerOrder } from './be-worker.ts';
 
 const CLOSE_MS = 15_000;
+/**
+ * Objects are few in these threads, and bytes beside V8's heap many: it frees those of young objects in passing once they are
+ * twice as many as half of a third of this, and else walks all of its heap, on the other cores, to find them.
+ */
+const YOUNG_MB_MAX = 12;
 
 export class BeThread {
   readonly name: string;
@@ -25,7 +30,8 @@ export class BeThread {
   constructor(name: string) {
     this.name = name;
     const file = import.meta.url.endsWith('.ts') ? './be-worker.ts' : './be-worker.js';
-    const worker = new Worker(new URL(file, import.meta.url), { name });
+    const resourceLimits = { maxYoungGenerationSizeMb: YOUNG_MB_MAX };
+    const worker = new Worker(new URL(file, import.meta.url), { name, resourceLimits });
     this.#worker = worker;
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()));
     const refused = Promise.withResolvers<string>();
