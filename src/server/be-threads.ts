@@ -9,8 +9,8 @@ import type { BeWorkerData, BeWorkerMessage, BeWorkerOrder } from './be-worker.t
 
 const CLOSE_MS = 15_000;
 /**
- * Objects are few in these threads, and bytes beside V8's heap many: it frees those of young objects in passing once they are
- * twice as many as half of a third of this, and else walks all of its heap, on the other cores, to find them.
+ * Bytes of columns lie beside V8's heap. Those of young objects it frees in passing, once they are two thirds of this; what it
+ * misses then it finds by a walk over its whole heap, which other cores do meanwhile. Objects are few in these threads.
  */
 const YOUNG_MB_MAX = 12;
 
