@@ -88,7 +88,9 @@ function special(
       const known = (sql: string) =>
         `CASE WHEN ${seconds} BETWEEN 0 AND ${UNIX_MAX} THEN ${sql} END`;
       const made: Typed = { sql: known(dateTextSql(moment, format, true)), cat: 'text' };
-      return call.args.length > 1 ? made : { ...made, moment: known(moment) };
+      return call.args.length > 1
+        ? made
+        : { ...made, moment: localMomentSql(seconds, context.timezone) };
     }
     case 'unix_timestamp': {
       if (a === undefined)
@@ -232,12 +234,30 @@ function intervalSql(call: Call, value: Typed): string {
 /** Seconds since 1970 as wall-clock time of a zone. */
 function localSql(seconds: string, zone: string): string {
   const known = steadyOffset(zone);
-  const calendar = `(to_timestamp(${seconds}) AT TIME ZONE ${text(zoneName(zone))})`;
+  const calendar = calendarSql(seconds, zone);
   if (known === undefined) return calendar;
-  const added = `make_timestamp((${seconds} + ${known.offsetMs / 1000}) * 1000000)`;
+  const added = addedSql(seconds, known);
   if (known.sinceMs === Number.NEGATIVE_INFINITY) return added;
   return `CASE WHEN ${seconds} >= ${Math.ceil(known.sinceMs / 1000)} THEN ${added} ELSE ${calendar} END`;
 }
+
+/** As above, from 1970 on and NULL elsewhere: one CASE, as nested ones are evaluated one by one for every row. */
+function localMomentSql(seconds: string, zone: string): string {
+  const known = steadyOffset(zone);
+  const calendar = calendarSql(seconds, zone);
+  if (known === undefined)
+    return `CASE WHEN ${seconds} BETWEEN 0 AND ${UNIX_MAX} THEN ${calendar} END`;
+  const since = Math.max(0, Math.ceil(known.sinceMs / 1000));
+  const added = `WHEN ${seconds} BETWEEN ${since} AND ${UNIX_MAX} THEN ${addedSql(seconds, known)}`;
+  if (since === 0) return `CASE ${added} END`;
+  return `CASE ${added} WHEN ${seconds} BETWEEN 0 AND ${since - 1} THEN ${calendar} END`;
+}
+
+const calendarSql = (seconds: string, zone: string): string =>
+  `(to_timestamp(${seconds}) AT TIME ZONE ${text(zoneName(zone))})`;
+
+const addedSql = (seconds: string, { offsetMs }: { readonly offsetMs: number }): string =>
+  `make_timestamp((${seconds} + ${offsetMs / 1000}) * 1000000)`;
 
 /** The other way round; what lies before 1970 is 0. */
 function unixSql(moment: string, zone: string): string {

@@ -8,6 +8,7 @@ import { parseExpr } from '../sql/parser.ts';
 import { createDuckDbEngine } from './duckdb-engine.ts';
 import { batchOf, rowsOf, schemaOf, type Text } from './engine.fixture.ts';
 import type { ColumnSource, TransformPlan } from './engine.types.ts';
+import { localText } from './local-time.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'transform-'));
 const engine = await createDuckDbEngine({ tempDir: dir, memoryLimitMb: 128, partDirs: [] });
@@ -53,6 +54,35 @@ async function transform(one: Case, rows: readonly Text[][]) {
   const from = [...(output.inputRow ?? rows.keys())];
   return { ...output, input, rows: rowsOf(output.batch, types), from };
 }
+
+describe('from_unixtime into a DATETIME, in zones with and without changes', () => {
+  const seconds = [
+    0, 1, 524_000_000, 684_867_599, 684_867_600, 686_377_799, 686_377_800, 1_700_000_000,
+  ];
+
+  it.each(['Asia/Shanghai', 'America/New_York', 'Asia/Kolkata', 'UTC', '-03:30'])(
+    '%s',
+    async (timezone) => {
+      const one: Case = {
+        fields: { f: TEXT },
+        columns: [{ name: 'x', type: { name: 'DATETIME' } }],
+        sources: ['=from_unixtime(f)'],
+      };
+      const rows = [...seconds.map(String), '-1', '253402243200', 'x', null];
+      const input = batchOf(
+        [TEXT],
+        rows.map((row) => [row]),
+      );
+      const output = await engine.transform(
+        { ...planOf(one), context: { ...context, timezone } },
+        input,
+      );
+      const expected = seconds.map((at) => localText(timezone, at * 1000));
+      const texts = rowsOf(output.batch, [{ name: 'DATETIME' }]).map(([text]) => text);
+      expect(texts).toEqual([...expected, null, null, null, null]);
+    },
+  );
+});
 
 describe('columns', () => {
   it('fields without an expression pass as they came, uncopied', async () => {

@@ -15,13 +15,9 @@ export function takeColumn(column: Column, rows: Uint32Array): Column {
   let valid: Uint8Array | null = null;
   if (column.valid !== null) {
     valid = new Uint8Array(n);
-    let all = true;
-    for (let i = 0; i < n; i++) {
-      const one = column.valid[rows[i]!]!;
-      valid[i] = one;
-      if (one === 0) all = false;
-    }
-    if (all) valid = null;
+    const from = column.valid;
+    for (let i = 0; i < n; i++) valid[i] = from[rows[i]!]!;
+    if (!valid.includes(0)) valid = null;
   }
   if (column instanceof SeenTexts) return column.take(rows, valid);
   if (column.kind === 'bytes') return { kind: 'bytes', valid, ...takeTexts(column, rows) };

@@ -11,6 +11,10 @@ import { uncompressSync } from 'snappy';
 export const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 export type CodecName = (typeof codecNames)[number];
 
+const ZSTD_CHUNK_MIN = 4 * 1024;
+/** A frame may claim any size. */
+const ZSTD_CHUNK_MAX = 1024 * 1024;
+
 /** What is wrong with compressed bytes; the caller knows where they came from and makes it a LoadError. */
 export class CodecError extends Error {
   override name = 'CodecError';
@@ -25,7 +29,7 @@ export function decompress(codec: CodecName, data: Uint8Array, bytesMax: number)
       case 'gzip':
         return gunzipSync(data, { maxOutputLength: bytesMax, chunkSize: 64 * 1024 });
       case 'zstd':
-        return zstdDecompressSync(data, { maxOutputLength: bytesMax, chunkSize: 64 * 1024 });
+        return zstdDecompressSync(data, { maxOutputLength: bytesMax, chunkSize: zstdChunk(data) });
       case 'snappy':
         return uncompressSnappy(data, bytesMax);
       case 'lz4':
@@ -127,6 +131,30 @@ function checkLz4Frame(data: Uint8Array, bytesMax: number): void {
     plainMax += word > 0x7fff_ffff ? length : Math.min(blockMax, length * 255);
     if (plainMax > bytesMax) throw tooLarge(bytesMax);
   }
+}
+
+/*
+  Zstandard frame (RFC 8878, 3.1.1.1)
+    int32le  magic       0xfd2fb528
+    byte     descriptor  bits 6–7: form of the content size, bit 5: single segment, bits 0–1: form of the dictionary id
+    byte     window      unless a single segment
+    byte[0, 1, 2, 4]     dictionary id
+    content size         by its form: 1 byte in a single segment, else none; uint16le + 256; uint32le; uint64le
+*/
+/** Bytes of output to make room for at a time: all of it at once, where it is no more than a producer's usual batch. */
+function zstdChunk(data: Uint8Array): number {
+  const descriptor = data[4] ?? 0;
+  const isSingle = (descriptor & 0x20) !== 0;
+  const at = 5 + (isSingle ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
+  const form = descriptor >> 6;
+  const width = form === 0 ? (isSingle ? 1 : 0) : 2 ** form;
+  // What is not said is guessed: JSON becomes an eighth at best.
+  let size = 8 * data.length;
+  if (width > 0 && width <= 4 && at + width <= data.length) {
+    size = (form === 1 ? 256 : 0) + asBuffer(data).readUIntLE(at, width);
+  }
+  // With some left, as a full one would be followed by another.
+  return Math.min(ZSTD_CHUNK_MAX, Math.max(ZSTD_CHUNK_MIN, size + 64));
 }
 
 function tooLarge(bytesMax: number): CodecError {
