@@ -131,13 +131,17 @@ export class RawProducer {
   }
 
   async flush(): Promise<void> {
+    if (this.#error !== undefined) throw this.#error;
     await Promise.all(this.#waiting.map(({ promise }) => promise));
   }
 
   async close(): Promise<void> {
-    await this.flush();
-    this.#socket.removeAllListeners('close');
-    this.#socket.end();
+    try {
+      await this.flush();
+    } finally {
+      this.#socket.removeAllListeners('close');
+      this.#socket.end();
+    }
   }
 
   #read(data: Buffer): void {
@@ -147,8 +151,7 @@ export class RawProducer {
       const topicLength = this.#input.readInt16BE(12);
       const error = this.#input.readInt16BE(14 + topicLength + 4 + 4);
       this.#input = this.#input.subarray(4 + size);
-      const first = this.#waiting.shift();
-      if (error === 0) first?.resolve();
+      if (error === 0) this.#waiting.shift()?.resolve();
       else this.#fail(new Error(`the broker refused a batch: error ${error}`));
     }
   }
