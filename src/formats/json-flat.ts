@@ -12,12 +12,12 @@ import { isUtf8 } from 'node:buffer';
 import type { Moment } from './cast/date-bytes.ts';
 import { putDate, putDatetime } from './cast/date-bytes.ts';
 import { putDouble, putInt32, putInt64, putNumberText } from './cast/number-bytes.ts';
-import type { ColumnBuilder } from './column-builder.ts';
 import type { DecodePlan, JsonFormat } from './decode.types.ts';
 import * as read from './fast-field.ts';
-import { type Between, Layout } from './json-layout.ts';
+import { Layout } from './json-layout.ts';
 import { parseJsonPath } from './json-path.ts';
-import type { RowSink, SinkColumn } from './row-sink.ts';
+import { type FlatField, type Step, stepsOf } from './json-step.ts';
+import type { RowSink } from './row-sink.ts';
 
 const QUOTE = 34;
 const COMMA = 44;
@@ -35,53 +35,6 @@ const DIGITS = Uint8Array.of(48, 49);
 const TRUE = Buffer.from('true');
 const FALSE = Buffer.from('false');
 const NULL = Buffer.from('null');
-
-interface FlatField {
-  readonly key: Uint8Array;
-  readonly column: SinkColumn;
-  readonly builder: ColumnBuilder;
-  readonly reader: read.ReaderKind;
-  readonly lengthMax: number;
-  readonly isJson: boolean;
-  /** Takes true and false as 1 and 0. */
-  readonly takesBoolean: boolean;
-}
-
-/** What stands before a value, by words of four bytes, and whose value it is. */
-class Step {
-  readonly length: number;
-  readonly first: number;
-  readonly second: number;
-  readonly third: number;
-  readonly last: number;
-  readonly #words: Int32Array;
-  /** Of `field`; −1 and absent: the value is read over. */
-  readonly index: number;
-  readonly field: FlatField | undefined;
-
-  constructor({ length, words }: Between, index: number, field: FlatField | undefined) {
-    this.length = length;
-    this.first = words[0] ?? 0;
-    this.second = words[1] ?? 0;
-    this.third = words[2] ?? 0;
-    this.last = words[words.length - 1] ?? 0;
-    this.#words = words;
-    this.index = index;
-    this.field = field;
-  }
-
-  /** The words between the third and the last one. */
-  isRest(view: DataView, at: number): boolean {
-    const words = this.#words;
-    for (let i = 3; i < words.length - 1; i++) {
-      if (view.getInt32(at + 4 * i, true) !== words[i]) return false;
-    }
-    return true;
-  }
-}
-
-const stepsOf = ({ members }: Layout, fields: readonly FlatField[]): readonly Step[] =>
-  members.map((member) => new Step(member, member.field, fields[member.field]));
 
 const NUMERIC = new Set(['TINYINT', 'SMALLINT', 'INT', 'BIGINT', 'FLOAT', 'DOUBLE']);
 
