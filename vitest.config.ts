@@ -16,7 +16,8 @@ export default defineConfig({
     // action of another, and path tests send events to actors that have ended.
     onConsoleLog: (text) =>
       !/Custom actions should not call|was sent to stopped actor|^Event: \{/m.test(text),
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Of a machine that others use too: nothing is measured here.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -16,6 +16,8 @@ import type { Workload } from './workload.ts';
 
 const CONVERGE_MS = 400_000;
 const STEPS_MAX = 50_000;
+/** Heart-beats that do not come, until a BE is lost. */
+const BEATS_LOST = 6;
 
 export interface DriverHooks {
   /** Called once the cluster is up and the job made. */
@@ -184,6 +186,7 @@ export class Driver {
       '(id VARCHAR(40) NOT NULL, v BIGINT SUM) AGGREGATE KEY(id) DISTRIBUTED BY HASH(id)';
     for (const sql of [
       `ADMIN SET FRONTEND CONFIG ("heartbeat_interval_ms" = "${options.heartbeatMs}")`,
+      `ADMIN SET FRONTEND CONFIG ("heartbeat_timeout_ms" = "${BEATS_LOST * options.heartbeatMs}")`,
       `ADMIN SET FRONTEND CONFIG ("routine_load_poll_interval_ms" = "${options.pollMs}")`,
       'CREATE DATABASE d',
       `CREATE TABLE d.t ${options.aggregate ? sums : columns} BUCKETS ${options.buckets}`,

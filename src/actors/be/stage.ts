@@ -155,7 +155,7 @@ export class Stager {
   }
 
   #stageAt(executor: Executor, part: BuiltPart): Promise<Vote> {
-    const { bus, parts } = this.#context;
+    const { bus, clock, parts } = this.#context;
     // One by one: what was given as the head may be a whole order, whose `ranges` are others.
     const { fe, txnId, attempt, label } = this.#head;
     const message: StageMessage = {
@@ -171,7 +171,7 @@ export class Stager {
       data: part.data.kind === 'file' ? part.data : bytesRef(part.data.bytes, parts),
     };
     const subject = beSubject(executor.beId, executor.incarnation, 'stage');
-    return askAgain(STAGE_TIMEOUT_MS, (timeoutMs) =>
+    return askAgain(STAGE_TIMEOUT_MS, clock, (timeoutMs) =>
       bus.request<Vote>(subject, message, { timeoutMs }),
     );
   }

@@ -82,8 +82,15 @@ export const CONFIG_ITEMS: readonly ConfigItem[] = [
     value: '500',
     min: 50,
     max: 60_000,
+    comment: 'how often a BE tells that it is alive; taken by a BE when it registers (ours)',
+  },
+  {
+    name: 'heartbeat_timeout_ms',
+    value: '15000',
+    min: 200,
+    max: 600_000,
     comment:
-      'how often a BE tells that it is alive; after six silent ones it is lost; taken by a BE when it registers (ours)',
+      'a BE that was silent for so long is lost; at least two heart-beats; taken when a BE registers (ours)',
   },
 ];
 

@@ -27,8 +27,8 @@ import type { BackendView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry } from './fe-facts.ts';
 
-/** A BE is lost after so many heart-beats that did not come. */
-const BEATS_LOST = 6;
+/** A BE is never lost before so many heart-beats that did not come. */
+const BEATS_LOST_MIN = 2;
 const BOOTS_KEPT = 100;
 const PROBE_MS = 60_000;
 const CLAIM_MS = 5_000;
@@ -295,7 +295,7 @@ export class Nodes {
     node.registeredMs = atMs;
     node.lastBeatMs = atMs;
     const beatMs = core.configNumber('heartbeat_interval_ms');
-    const lostMs = BEATS_LOST * beatMs;
+    const lostMs = Math.max(core.configNumber('heartbeat_timeout_ms'), BEATS_LOST_MIN * beatMs);
     node.actor.send({ type: 'be.registered', incarnation: request.incarnation, lostMs });
     this.#changed('backends');
     return {
@@ -430,7 +430,7 @@ export class Nodes {
     body: unknown,
     options: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<T> {
-    return askAgain(options.timeoutMs, (timeoutMs) =>
+    return askAgain(options.timeoutMs, this.#core.clock, (timeoutMs) =>
       this.request<T>(to, verb, body, { ...options, timeoutMs }),
     );
   }
