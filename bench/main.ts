@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { benchFreshness } from './freshness.ts';
 import { benchIdle } from './idle.ts';
 import type { Format } from './messages.ts';
+import { watchStolen } from './process-usage.ts';
 import { benchQuery } from './query.ts';
 import type { BenchCodec } from './raw-producer.ts';
 import { benchRecovery } from './recovery.ts';
@@ -110,11 +111,13 @@ if (bench === undefined) {
   process.exit(2);
 }
 const about = await surroundings();
+const stolen = await watchStolen();
 const started = bench();
 const report = {
   bench: name,
   options: { ...values },
   ...(await started.result),
+  stolenShare: await stolen(),
   ...about,
   at: new Date().toISOString(),
 };

@@ -1,5 +1,6 @@
-/** CPU and memory of a process and its threads, from /proc; Linux only. */
+/** CPU and memory of a process and its threads, and what others took of the machine, from /proc; Linux only. */
 import { readdir, readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 
 export interface Usage {
   readonly cpuSeconds: number;
@@ -51,4 +52,20 @@ export async function peakRssMiB(pid: number): Promise<number> {
 export async function coreWaitMs(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').catch(() => '');
   return Number(text.split(' ')[1] ?? 0) / 1e6;
+}
+
+/** Core seconds, over all cores, in which something wanted to run and the host of this virtual machine gave it nothing. */
+async function stolenSeconds(): Promise<number> {
+  const text = await readFile('/proc/stat', 'utf8').catch(() => '');
+  return Number(/^cpu +(?:\d+ ){7}(\d+)/.exec(text)?.[1] ?? 0) / TICKS_A_SECOND;
+}
+
+/** From now until the answer is asked for: the share of all cores that the host kept for others. 0 on a machine of its own. */
+export async function watchStolen(): Promise<() => Promise<number>> {
+  const fromMs = performance.now();
+  const before = await stolenSeconds();
+  return async () => {
+    const seconds = ((performance.now() - fromMs) / 1_000) * availableParallelism();
+    return Math.round((((await stolenSeconds()) - before) / seconds) * 1_000) / 1_000;
+  };
 }

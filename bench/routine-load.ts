@@ -9,7 +9,14 @@ import { waitFor } from '../test/kit/wait-for.ts';
 import type { Format } from './messages.ts';
 import { readBare } from './peers/kafkajs-read.ts';
 import { type PythonLoad, pythonLoad, pythonPeer } from './peers/python-loader.ts';
-import { coreWaitMs, peakRssMiB, type Usage, usageOf, usedSince } from './process-usage.ts';
+import {
+  coreWaitMs,
+  peakRssMiB,
+  type Usage,
+  usageOf,
+  usedSince,
+  watchStolen,
+} from './process-usage.ts';
 import type { BenchCodec } from './raw-producer.ts';
 import { median, quantile, round } from './report.ts';
 import { SqlConnection } from './sql.ts';
@@ -45,6 +52,8 @@ interface Loaded {
   readonly seconds: number;
   readonly millrace: Usage;
   readonly kafkaCpuSeconds: number;
+  /** Of all cores while it ran. */
+  readonly stolenShare: number;
   readonly shows: readonly Show[];
   /** When all was visible, before the rows were checked, which is a query of its own. */
   readonly peakRssMiB: number;
@@ -161,7 +170,13 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
         (last?.other ?? last?.plain) === undefined ? null : shown(last?.other ?? last!.plain),
       rounds: rounds.map((one) => ({
         rowsPerSecond: Math.round(one.plain.rowsPerSecond),
-        ...(one.other === null ? {} : { variant: Math.round(one.other.rowsPerSecond) }),
+        stolenShare: one.plain.stolenShare,
+        ...(one.other === null
+          ? {}
+          : {
+              variant: Math.round(one.other.rowsPerSecond),
+              variantStolenShare: one.other.stolenShare,
+            }),
         kafkajs: Math.round(one.kafkajs),
         python: one.python,
       })),
@@ -228,6 +243,7 @@ async function load(
   ].filter((one) => one !== '');
   const before = await usageOf(server.pid);
   const kafkaBefore = await kafkaUsage(kafka);
+  const stolen = await watchStolen();
   const fromMs = performance.now();
   await sql.query(
     `CREATE ROUTINE LOAD ${job} ON ${topic}_${i} ${clauses.filter((one) => one !== '').join(', ')} ${
@@ -249,6 +265,7 @@ async function load(
   const seconds = (performance.now() - fromMs) / 1_000;
   const millrace = usedSince(before, await usageOf(server.pid));
   const kafkaCpuSeconds = round((await kafkaUsage(kafka)) - kafkaBefore);
+  const stolenShare = await stolen();
   const peak = await peakRssMiB(server.pid);
   const [check] = await sql.query(`${variant.check} ${table}`);
   if (JSON.stringify(check) !== JSON.stringify(expected)) {
@@ -266,6 +283,7 @@ async function load(
     seconds,
     millrace,
     kafkaCpuSeconds,
+    stolenShare,
     shows,
     peakRssMiB: peak,
     statistic,

@@ -120,7 +120,7 @@ async function main(): Promise<void> {
       say(`   rows so far: example_tbl1 ${rows[0]?.[0]}, example_tbl2 ${rows[0]?.[1]}`);
       return rows[0]?.[0] === '6' && rows[0]?.[1] === '3';
     },
-    { what: 'all messages to be rows', timeoutMs: 60_000, intervalMs: 500 },
+    { what: 'all messages to be rows', timeoutMs: 180_000, intervalMs: 500 },
   );
   say('4. what is there now');
   const show = (rows: Rows) => {

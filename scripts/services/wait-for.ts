@@ -1,7 +1,7 @@
 /** Waiting for a condition. What is waited for lives in other processes, so this asks again and again. */
 
 export interface WaitOptions {
-  /** Default 30,000. */
+  /** Default 100,000: it ends what never comes, it measures nothing. */
   readonly timeoutMs?: number;
   /** What is waited for, as the error names it. */
   readonly what: string;
@@ -21,7 +21,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions,
 ): Promise<Exclude<T, Falsy>> {
-  const timeoutMs = options.timeoutMs ?? 30_000;
+  const timeoutMs = options.timeoutMs ?? 100_000;
   const deadline = performance.now() + timeoutMs;
   let cause: unknown;
   for (;;) {

@@ -69,7 +69,7 @@ export class Jobs {
         last = await this.show(name);
         return last.State === state && also(last) ? last : undefined;
       },
-      { what: `${name} to be ${state}`, timeoutMs: 60_000 },
+      { what: `${name} to be ${state}` },
     ).catch((error: Error) => {
       throw new Error(`${error.message}; it is ${JSON.stringify(last)}`);
     });
@@ -84,7 +84,7 @@ export class Jobs {
         );
         return last === String(count);
       },
-      { what: `${count} rows in ${table}`, timeoutMs: 100_000 },
+      { what: `${count} rows in ${table}` },
     ).catch(async (error: Error) => {
       const found = await this.query('SHOW ALL ROUTINE LOAD FROM example_db');
       const jobs = found.filter(({ TableName }) => TableName === table);
