@@ -60,6 +60,7 @@ const LATE = {
   tasks: () => import('../actors/be/task-run.ts'),
   kafka: () => import('../sources/kafka/kafka-port.ts'),
   transport: () => import('../sources/kafka/kafkajs-transport.ts'),
+  makePlain: () => import('../sources/kafka/make-plain.ts'),
   nats: () => import('../protocol/nats/nats-bus.ts'),
 };
 
@@ -91,7 +92,9 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
   const kafka = createLateKafkaPort(async () => {
     const { createKafkaPort } = await LATE.kafka();
     const { kafkajsTransport } = await LATE.transport();
-    return createKafkaPort({ open: kafkajsTransport(), clock: systemClock, log });
+    const { makePlainElsewhere } = await LATE.makePlain();
+    const client = { makePlain: makePlainElsewhere };
+    return createKafkaPort({ open: kafkajsTransport(), clock: systemClock, log, client });
   });
   const service = createBeService({
     name: data.name,
@@ -117,6 +120,7 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
       await LATE.tasks();
       await LATE.kafka();
       await LATE.transport();
+      await LATE.makePlain();
     },
     async close() {
       await service.close();
