@@ -60,7 +60,6 @@ const LATE = {
   tasks: () => import('../actors/be/task-run.ts'),
   kafka: () => import('../sources/kafka/kafka-port.ts'),
   transport: () => import('../sources/kafka/kafkajs-transport.ts'),
-  makePlain: () => import('../sources/kafka/make-plain.ts'),
   nats: () => import('../protocol/nats/nats-bus.ts'),
 };
 
@@ -92,9 +91,7 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
   const kafka = createLateKafkaPort(async () => {
     const { createKafkaPort } = await LATE.kafka();
     const { kafkajsTransport } = await LATE.transport();
-    const { makePlainElsewhere } = await LATE.makePlain();
-    const client = { makePlain: makePlainElsewhere };
-    return createKafkaPort({ open: kafkajsTransport(), clock: systemClock, log, client });
+    return createKafkaPort({ open: kafkajsTransport(), clock: systemClock, log });
   });
   const service = createBeService({
     name: data.name,
@@ -120,7 +117,6 @@ async function openBe(data: BeWorkerData, post: (message: BeWorkerMessage) => vo
       await LATE.tasks();
       await LATE.kafka();
       await LATE.transport();
-      await LATE.makePlain();
     },
     async close() {
       await service.close();

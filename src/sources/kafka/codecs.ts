@@ -1,16 +1,12 @@
 /**
- * The codecs of record batches, synchronous or on libuv's threads (PROTOCOL.md E2), all with a bound on their output:
+ * The codecs of record batches, all synchronous (PROTOCOL.md E2) and all with a bound on their output:
  * a small batch that claims to be a large one fails before the memory is taken.
  *
  * The native decoders allocate what the data claims, so the claims of snappy and lz4 are read here first.
  */
-import { promisify } from 'node:util';
-import { gunzip, gunzipSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
-import { decompressFrame, decompressFrameSync } from 'lz4-napi';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { decompressFrameSync } from 'lz4-napi';
 import { uncompressSync } from 'snappy';
-
-const gunzipElsewhere = promisify(gunzip);
-const zstdElsewhere = promisify(zstdDecompress);
 
 export const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 export type CodecName = (typeof codecNames)[number];
@@ -31,9 +27,9 @@ export function decompress(codec: CodecName, data: Uint8Array, bytesMax: number)
       case 'none':
         return data;
       case 'gzip':
-        return gunzipSync(data, gzipOptions(bytesMax));
+        return gunzipSync(data, { maxOutputLength: bytesMax, chunkSize: 64 * 1024 });
       case 'zstd':
-        return zstdDecompressSync(data, zstdOptions(data, bytesMax));
+        return zstdDecompressSync(data, { maxOutputLength: bytesMax, chunkSize: zstdChunk(data) });
       case 'snappy':
         return uncompressSnappy(data, bytesMax);
       case 'lz4':
@@ -41,46 +37,11 @@ export function decompress(codec: CodecName, data: Uint8Array, bytesMax: number)
         return decompressFrameSync(asBuffer(data));
     }
   } catch (error) {
-    throw codecError(error, bytesMax);
+    if (error instanceof CodecError) throw error;
+    if ((error as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(bytesMax);
+    throw new CodecError(error instanceof Error ? error.message : String(error));
   }
 }
-
-/** As `decompress`, where that is worth it by another thread, beside the work of this one. `data` stays as it is meanwhile. */
-export async function decompressElsewhere(
-  codec: CodecName,
-  data: Uint8Array,
-  bytesMax: number,
-): Promise<Uint8Array> {
-  try {
-    switch (codec) {
-      case 'none':
-      case 'snappy':
-        return decompress(codec, data, bytesMax);
-      case 'gzip':
-        return await gunzipElsewhere(data, gzipOptions(bytesMax));
-      case 'zstd':
-        return await zstdElsewhere(data, zstdOptions(data, bytesMax));
-      case 'lz4':
-        checkLz4Frame(data, bytesMax);
-        return await decompressFrame(asBuffer(data));
-    }
-  } catch (error) {
-    throw codecError(error, bytesMax);
-  }
-}
-
-function codecError(error: unknown, bytesMax: number): CodecError {
-  if (error instanceof CodecError) return error;
-  if ((error as { code?: unknown }).code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(bytesMax);
-  return new CodecError(error instanceof Error ? error.message : String(error));
-}
-
-const gzipOptions = (bytesMax: number) => ({ maxOutputLength: bytesMax, chunkSize: 64 * 1024 });
-
-const zstdOptions = (data: Uint8Array, bytesMax: number) => ({
-  maxOutputLength: bytesMax,
-  chunkSize: zstdChunk(data),
-});
 
 /*
   Snappy as Kafka's Java clients frame it (xerial):

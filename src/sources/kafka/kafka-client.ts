@@ -16,7 +16,7 @@ import type {
   RawFetchPartition,
 } from './kafka.types.ts';
 import { brokerAnswer, follows } from './kafka-errors.ts';
-import { type DecodeLimits, decodeRecordSet, type PlainRecords } from './record-batch.ts';
+import { type DecodeLimits, decodeRecordSet } from './record-batch.ts';
 
 export interface KafkaClientOptions {
   readonly clock: Clock;
@@ -32,15 +32,7 @@ export interface KafkaClientOptions {
   readonly batchBytesMax?: number;
   /** What one partition's fetch decodes to before the rest waits for the next. Default 64 MiB. */
   readonly plainBytesMax?: number;
-  /** Decompresses beside the work of this thread. Absent: they are decompressed when they are decoded. */
-  readonly makePlain?: MakePlain;
 }
-
-/** Undefined: nothing in these records is worth it. What is not in the answer is decompressed later, or is refused then. */
-export type MakePlain = (
-  records: Uint8Array,
-  limits: DecodeLimits,
-) => Promise<PlainRecords> | undefined;
 
 export type FetchLimits = Parameters<KafkaClient['fetch']>[2];
 
@@ -66,7 +58,6 @@ class TransportClient implements KafkaClient {
   readonly #backoffMs: number;
   readonly #backoffMsMax: number;
   readonly #decodeLimits: DecodeLimits;
-  readonly #makePlain: MakePlain | undefined;
   readonly #topics = new Map<string, Promise<ReadonlyMap<number, PartitionMetadata>>>();
   /** Topics whose last metadata led to the wrong leader. */
   readonly #doubted = new Set<string>();
@@ -80,7 +71,6 @@ class TransportClient implements KafkaClient {
     this.#triesMax = options.triesMax ?? 6;
     this.#backoffMs = options.backoffMs ?? 100;
     this.#backoffMsMax = options.backoffMsMax ?? 2_000;
-    this.#makePlain = options.makePlain;
     this.#decodeLimits = {
       checkCrcs: options.checkCrcs,
       batchBytesMax: options.batchBytesMax ?? 256 * 1024 * 1024,
@@ -153,9 +143,7 @@ class TransportClient implements KafkaClient {
         const error = 'error' in outcome ? outcome.error : answerError(topic, asked, outcome.raw);
         if (error === null) {
           const { raw } = outcome as { raw: RawFetchPartition };
-          const making = this.#makePlain?.(raw.records, this.#decodeLimits);
-          const plain = making && (await this.#abortable(making, signal));
-          const fetched = this.#decoded(topic, asked, raw, plain);
+          const fetched = this.#decoded(topic, asked, raw);
           if (typeof fetched === 'number') {
             again.push({ ...asked, maxBytes: fetched });
             maxBytes = Math.max(maxBytes, fetched);
@@ -265,7 +253,6 @@ class TransportClient implements KafkaClient {
     topic: string,
     asked: FetchPartition,
     raw: RawFetchPartition,
-    plain: PlainRecords | undefined,
   ): FetchedPartition | number {
     const { nextOffset, batches, partialBytes } = decodeRecordSet(
       {
@@ -277,7 +264,6 @@ class TransportClient implements KafkaClient {
         aborted: this.#readCommitted ? raw.abortedTransactions : null,
       },
       this.#decodeLimits,
-      plain,
     );
     if (nextOffset === asked.offset && partialBytes > asked.maxBytes) {
       if (partialBytes <= this.#decodeLimits.batchBytesMax) return partialBytes;

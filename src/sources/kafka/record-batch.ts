@@ -50,16 +50,6 @@ export interface DecodedSet {
   readonly partialBytes: number;
 }
 
-/** By where its batch begins in a set. */
-export type PlainRecords = ReadonlyMap<number, Uint8Array>;
-
-/** A batch whose records are compressed: where it begins in the set, and where they lie. */
-export interface PackedBatch {
-  readonly start: number;
-  readonly codec: CodecName;
-  readonly data: Uint8Array;
-}
-
 const headerBytes = 61;
 const lengthFrom = 12;
 const compactSpan = 2n ** 31n;
@@ -79,15 +69,8 @@ interface Header {
   readonly producerId: bigint;
 }
 
-/**
- * `plain`: by where a batch begins in the set, what its compressed records are; the others are decompressed here.
- * Throws KAFKA_CRC, KAFKA_BAD_BATCH, KAFKA_CODEC for the first batch; before a later bad one it ends.
- */
-export function decodeRecordSet(
-  set: RecordSet,
-  limits: DecodeLimits,
-  plain?: PlainRecords,
-): DecodedSet {
+/** Throws KAFKA_CRC, KAFKA_BAD_BATCH, KAFKA_CODEC for the first batch; before a later bad one it ends. */
+export function decodeRecordSet(set: RecordSet, limits: DecodeLimits): DecodedSet {
   const { records, topic, partition } = set;
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
   const transactions = set.aborted === null ? null : new AbortedTransactions(set.aborted);
@@ -123,10 +106,10 @@ export function decodeRecordSet(
         decodeInto(run, set, header, header.start + headerBytes, header.end);
       } else {
         close();
-        const bytes = plain?.get(header.start) ?? decompressed(set, header, limits);
-        plainBytes += bytes.length;
-        const columns = new RecordColumns(bytes, header.base, header.count);
-        decodeInto(columns, set, header, 0, bytes.length);
+        const plain = decompressed(set, header, limits);
+        plainBytes += plain.length;
+        const columns = new RecordColumns(plain, header.base, header.count);
+        decodeInto(columns, set, header, 0, plain.length);
         if (columns.count > 0) batches.push(columns.toBatch(topic, partition));
       }
     }
@@ -144,24 +127,6 @@ export function decodeRecordSet(
   }
   close();
   return { batches, nextOffset, partialBytes };
-}
-
-/** Those with messages, as far as the set looks right: what is wrong with it `decodeRecordSet` says. */
-export function packedBatches(records: Uint8Array): PackedBatch[] {
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
-  const found: PackedBatch[] = [];
-  for (let start = 0; records.length - start >= headerBytes; ) {
-    const end = start + lengthFrom + view.getInt32(start + 8);
-    if (view.getInt8(start + 16) !== 2 || end < start + headerBytes || end > records.length) break;
-    const attributes = view.getInt16(start + 21);
-    const codec = codecNames[attributes & 7] ?? 'none';
-    const isControl = (attributes & 0x20) !== 0;
-    if (codec !== 'none' && !isControl) {
-      found.push({ start, codec, data: records.subarray(start + headerBytes, end) });
-    }
-    start = end;
-  }
-  return found;
 }
 
 /** A number: the batch is cut off, and this is its full length. */
