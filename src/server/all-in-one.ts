@@ -6,7 +6,7 @@ import { flushCompileCache } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
 import { openFe } from '../actors/fe/fe.ts';
 import { feRoutes } from '../actors/fe/http-routes.ts';
-import { BEHIND_HINT } from '../actors/fe/nodes.ts';
+import { BEHIND_HINT } from '../actors/fe/registrations.ts';
 import { createSessionHost } from '../actors/fe/session.ts';
 import { assert } from '../base/assert.ts';
 import { systemClock } from '../base/clock.ts';

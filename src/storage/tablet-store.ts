@@ -12,7 +12,7 @@ import type { Log } from '../base/log.ts';
 import { type Random, randomHex } from '../base/random.ts';
 import type { TableSchema } from '../base/table-schema.ts';
 import type { Engine, PartInput } from '../engine/engine.types.ts';
-import { type BeEntry, type BeState, EMPTY_VERSION, type PartFact, voteKey } from './be-facts.ts';
+import { type BeEntry, type BeState, type PartFact, voteKey } from './be-facts.ts';
 import { beFold, hasVersion } from './be-journal.ts';
 import { compactRound } from './compaction.ts';
 import { type Files, nodeFiles } from './files.ts';
@@ -21,7 +21,7 @@ import type { Journal } from './journal.types.ts';
 import type { OrderedStore } from './ordered-store.types.ts';
 import { type KeptPart, PartFiles, partFact } from './part-files.ts';
 import { deleteRejects, encodeRejects, readRejects, rejectsDamaged } from './rejects.ts';
-import { type CompactionLimits, rowsetsAt } from './rowset-cover.ts';
+import type { CompactionLimits } from './rowset-cover.ts';
 import {
   decided,
   diskFullSoon,
@@ -29,8 +29,6 @@ import {
   refused,
   tabletDamaged,
   tooManyVersions,
-  versionGone,
-  versionNotYet,
   voteLost,
 } from './tablet-errors.ts';
 import type {
@@ -44,6 +42,7 @@ import type {
   TxnId,
   Vote,
 } from './tablet-store.types.ts';
+import { UsedParts, wantedParts } from './used-parts.ts';
 
 export interface OpenTabletStoreOptions {
   /** Belongs to the tablet store from here on: it closes it. */
@@ -105,15 +104,11 @@ class BeTabletStore implements TabletStore {
   readonly #parts: PartFiles;
   /** Stages under way, by `voteKey`: a second call joins, an abort marks. */
   readonly #staging = new Map<string, { cancelled: boolean; readonly done: Promise<Vote> }>();
-  /** Part ids by the query that pinned them. */
-  readonly #pins = new Map<string, Set<string>>();
+  readonly #used: UsedParts;
   #feSeqSeen: number;
   /** What was seen of the FE that the durable promise names, while a promise to another one is on its way to the disk. */
   #feSeqBefore: number | null = null;
   #compacting: Promise<void> | undefined;
-  #collecting: Promise<void> | undefined;
-  #collectAgain = false;
-  #closed = false;
 
   constructor(
     options: OpenTabletStoreOptions,
@@ -124,6 +119,7 @@ class BeTabletStore implements TabletStore {
     this.#options = options;
     this.#journal = journal;
     this.#parts = parts;
+    this.#used = new UsedParts({ journal, parts, log: options.log });
     this.incarnation = incarnation;
     this.failed = journal.failed;
     this.#feSeqSeen = journal.head.feSeq;
@@ -268,7 +264,7 @@ class BeTabletStore implements TabletStore {
       if (other.vote.txnId === txnId) this.#appendAborted(txnId, other.vote.attempt);
     }
     await durable;
-    this.#collectLater();
+    this.#used.collectLater();
   }
 
   async abort(txnId: TxnId, attempt: number): Promise<void> {
@@ -280,7 +276,7 @@ class BeTabletStore implements TabletStore {
     }
     if (!this.#journal.head.votes.has(key)) return this.#journal.flush();
     await this.#appendAborted(txnId, attempt);
-    this.#collectLater();
+    this.#used.collectLater();
   }
 
   #appendAborted(txnId: TxnId, attempt: number): Promise<void> {
@@ -326,7 +322,7 @@ class BeTabletStore implements TabletStore {
     const known = tabletIds.filter((id) => tablets.has(id) || damaged.has(id));
     if (known.length === 0) return this.#journal.flush();
     await this.#journal.append({ type: 'tablets.dropped', tabletIds: known }).durable;
-    this.#collectLater();
+    this.#used.collectLater();
   }
 
   async markDamaged(tabletIds: readonly number[], reason: ErrorData): Promise<void> {
@@ -339,21 +335,9 @@ class BeTabletStore implements TabletStore {
     queryId: string,
     tablets: readonly { readonly tabletId: number; readonly version: number }[],
   ): Promise<readonly PartInput[]> {
-    const wanted = new Map<string, { fact: PartFact; tablets: PartInput['tablets'][number][] }>();
-    for (const { tabletId, version } of tablets) {
-      for (const rowset of this.#rowsetsAt(tabletId, version)) {
-        if (rowset.partId === null) continue;
-        const { fact } = this.#journal.durable.parts.get(rowset.partId)!;
-        const part = wanted.get(fact.partId) ?? { fact, tablets: [] };
-        part.tablets.push({ tabletId, version: rowset.to, rows: rowset.rows });
-        wanted.set(fact.partId, part);
-      }
-    }
-    // Pinned in the same turn in which the fold was read, so that nothing can go in between.
-    const pinned = this.#pins.get(queryId) ?? new Set();
-    const added = [...wanted.keys()].filter((partId) => !pinned.has(partId));
-    for (const partId of added) pinned.add(partId);
-    if (pinned.size > 0) this.#pins.set(queryId, pinned);
+    const wanted = wantedParts(this.#journal.durable, tablets);
+    // In the turn in which the fold was read, so that nothing can go in between.
+    const unpin = this.#used.pin(queryId, [...wanted.keys()]);
     try {
       const inputs: PartInput[] = [];
       for (const { fact, tablets: at } of wanted.values()) {
@@ -364,26 +348,13 @@ class BeTabletStore implements TabletStore {
       }
       return inputs;
     } catch (error) {
-      for (const partId of added) pinned.delete(partId);
-      if (pinned.size === 0) this.#pins.delete(queryId);
+      unpin();
       throw error;
     }
   }
 
   unpin(queryId: string): void {
-    if (this.#pins.delete(queryId)) this.#collectLater();
-  }
-
-  #rowsetsAt(tabletId: number, version: number) {
-    const { tablets, damaged } = this.#journal.durable;
-    const reason = damaged.get(tabletId);
-    if (reason !== undefined) throw tabletDamaged(tabletId, reason);
-    const tablet = tablets.get(tabletId);
-    const published = tablet?.version ?? EMPTY_VERSION;
-    if (version > published) throw versionNotYet({ tabletId, version, published });
-    const rowsets = tablet === undefined ? [] : rowsetsAt(tablet, version);
-    if (rowsets === undefined) throw versionGone({ tabletId, version });
-    return rowsets;
+    this.#used.unpin(queryId);
   }
 
   /** Damage of a part is damage of the tablets that it holds; others go on (D5). */
@@ -440,7 +411,7 @@ class BeTabletStore implements TabletStore {
     const { parts, unused } = this.#journal.head;
     const removed = await this.#parts.removeOrphans((id) => parts.has(id) || unused.has(id));
     if (removed > 0) this.#options.log.write('info', 'dropped unvoted files', { removed });
-    await this.#collect();
+    await this.#used.collect();
     return removed;
   }
 
@@ -467,7 +438,7 @@ class BeTabletStore implements TabletStore {
       },
       schemaOf,
     )
-      .then(() => this.#collect())
+      .then(() => this.#used.collect())
       .finally(() => {
         this.#compacting = undefined;
       });
@@ -475,46 +446,10 @@ class BeTabletStore implements TabletStore {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     await this.#compacting?.catch(() => {});
-    await this.#collecting?.catch(() => {});
+    await this.#used.close();
     await Promise.all([...this.#staging.values()].map(({ done }) => done.catch(() => {})));
     await this.#journal.close();
-  }
-
-  #collectLater(): void {
-    this.#collect().catch((error) => {
-      this.#options.log.write('warn', 'could not remove parts', { cause: String(error) });
-    });
-  }
-
-  /** Removes the bytes of unused parts that no query reads. What a crash leaves of it is removed the next time. */
-  #collect(): Promise<void> {
-    this.#collectAgain = true;
-    this.#collecting ??= this.#collectAll();
-    return this.#collecting;
-  }
-
-  async #collectAll(): Promise<void> {
-    try {
-      // What became free while a round was under way is for the next one.
-      while (this.#collectAgain && !this.#closed) {
-        this.#collectAgain = false;
-        await this.#collectOnce();
-      }
-    } finally {
-      this.#collecting = undefined;
-    }
-  }
-
-  async #collectOnce(): Promise<void> {
-    const pinned = new Set([...this.#pins.values()].flatMap((ids) => [...ids]));
-    const { unused } = this.#journal.durable;
-    const free = [...unused.values()].filter(({ partId }) => !pinned.has(partId));
-    if (free.length === 0) return;
-    const extra = await this.#parts.remove(free);
-    const partIds = free.map(({ partId }) => partId);
-    await this.#journal.append({ type: 'parts.removed', partIds }, { extra }).durable;
   }
 
   #checkRegistered(): FeIdentity {

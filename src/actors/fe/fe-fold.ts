@@ -17,10 +17,17 @@ import type {
   TableFact,
   TabletFact,
 } from './fe-facts.ts';
+import {
+  applyJobAltered,
+  applyJobCommit,
+  applyJobScheduled,
+  applyJobState,
+  applyTaskAborted,
+  newJob,
+} from './job-fold.ts';
 
 /** How many transactions we remember by label, beyond those of users' labels. */
 const LABELS_KEPT = 1_000;
-const REJECT_REFS_KEPT = 20;
 
 export function labelKey(dbId: number, label: string): string {
   return `${dbId}/${label}`;
@@ -125,49 +132,6 @@ function forgetLabel(state: FeState, txnId: number): void {
   state.labelIndex.delete(labelKey(fact.dbId, fact.label));
 }
 
-function applyJobCommit(fact: JobFact, entry: CommitEntry): void {
-  for (const [partition, range] of Object.entries(entry.progress)) {
-    fact.progress[partition] = range.to;
-  }
-  Object.assign(fact.timestamps, entry.timestamps);
-  const { counts } = entry;
-  const stats = fact.statistics;
-  const total = counts.loaded + counts.filtered + counts.unselected;
-  stats.totalRows += total;
-  stats.loadedRows += counts.loaded;
-  stats.errorRows += counts.filtered;
-  stats.unselectedRows += counts.unselected;
-  stats.emptyMessages += counts.empty;
-  stats.coercedValues += counts.coerced;
-  stats.receivedBytes += counts.receivedBytes;
-  stats.taskExecuteTimeMs += counts.costMs;
-  stats.committedTaskNum += 1;
-  fact.autoResumes = 0;
-  if (entry.rejects !== null) {
-    fact.rejects.push({
-      txnId: entry.txnId,
-      beId: entry.rejects.beId,
-      label: entry.label,
-      count: entry.rejects.count,
-      aborted: false,
-      atMs: entry.atMs,
-    });
-    fact.rejects.splice(0, Math.max(0, fact.rejects.length - REJECT_REFS_KEPT));
-  }
-  applyWindow(fact, total, counts.filtered);
-}
-
-/** routine-load.md 3.3: the window is tumbling, sized by max_batch_rows × 10; the comparison is strict. */
-function applyWindow(fact: JobFact, total: number, errors: number): void {
-  const { maxErrorNumber, maxBatchRows } = fact.definition.properties;
-  const { window } = fact;
-  window.errors += errors;
-  window.total += total;
-  const over = window.errors > maxErrorNumber;
-  if (over) fact.overLimit = { errors: window.errors, limit: maxErrorNumber };
-  if (over || window.total > maxBatchRows * 10) fact.window = { errors: 0, total: 0 };
-}
-
 function apply(state: FeState, entry: FeEntry): void {
   switch (entry.type) {
     case 'cluster.created':
@@ -222,72 +186,20 @@ function apply(state: FeState, entry: FeEntry): void {
       return;
     case 'job.created':
       state.lastId = Math.max(state.lastId, entry.jobId);
-      state.jobs.set(entry.jobId, {
-        jobId: entry.jobId,
-        name: entry.name,
-        dbId: entry.dbId,
-        tableId: entry.tableId,
-        createdMs: entry.atMs,
-        createdBy: entry.user,
-        definition: entry.definition,
-        epoch: 1,
-        state: 'NEED_SCHEDULE',
-        reason: null,
-        pausedMs: null,
-        endedMs: null,
-        partitions: [...(entry.definition.source.pinned ?? [])],
-        concurrency: 0,
-        progress: { ...entry.progress },
-        timestamps: {},
-        statistics: {
-          totalRows: 0,
-          loadedRows: 0,
-          errorRows: 0,
-          unselectedRows: 0,
-          emptyMessages: 0,
-          coercedValues: 0,
-          receivedBytes: 0,
-          taskExecuteTimeMs: 1,
-          committedTaskNum: 0,
-          abortedTaskNum: 0,
-        },
-        window: { errors: 0, total: 0 },
-        overLimit: null,
-        rejects: [],
-        otherMsg: '',
-        autoResumes: 0,
-      });
+      state.jobs.set(entry.jobId, newJob(entry));
       return;
-    case 'job.altered': {
-      const fact = job(state, entry.jobId);
-      fact.epoch += 1;
-      fact.definition = entry.definition;
-      Object.assign(fact.progress, entry.progress);
+    case 'job.altered':
+      applyJobAltered(job(state, entry.jobId), entry);
       return;
-    }
-    case 'job.scheduled': {
-      const fact = job(state, entry.jobId);
-      fact.epoch += 1;
-      fact.state = 'RUNNING';
-      fact.reason = null;
-      fact.pausedMs = null;
-      fact.partitions = [...entry.partitions];
-      fact.concurrency = entry.concurrency;
-      Object.assign(fact.progress, entry.progress);
+    case 'job.scheduled':
+      applyJobScheduled(job(state, entry.jobId), entry);
       return;
-    }
     case 'job.state':
       applyJobState(job(state, entry.jobId), entry);
       return;
     case 'task.aborted': {
       const fact = state.jobs.get(entry.jobId);
-      if (fact === undefined) return;
-      fact.statistics.abortedTaskNum += 1;
-      fact.otherMsg = entry.message;
-      if (entry.rejects !== null) {
-        fact.rejects.push(entry.rejects);
-        fact.rejects.splice(0, Math.max(0, fact.rejects.length - REJECT_REFS_KEPT));
-      }
+      if (fact !== undefined) applyTaskAborted(fact, entry);
       return;
     }
     case 'job.removed':
@@ -351,25 +263,6 @@ function apply(state: FeState, entry: FeEntry): void {
     case 'loss.accepted':
       return;
   }
-}
-
-function applyJobState(fact: JobFact, entry: Extract<FeEntry, { type: 'job.state' }>): void {
-  // RUNNING ⇄ UNSTABLE is a remark about a running job; everything else ends its tasks.
-  const remark =
-    (fact.state === 'RUNNING' || fact.state === 'UNSTABLE') &&
-    (entry.state === 'RUNNING' || entry.state === 'UNSTABLE');
-  if (!remark) fact.epoch += 1;
-  if (fact.state === 'PAUSED' && entry.state === 'NEED_SCHEDULE') {
-    fact.autoResumes = entry.by === 'system' ? fact.autoResumes + 1 : 0;
-  }
-  fact.state = entry.state;
-  fact.reason = entry.reason;
-  if (entry.state === 'PAUSED') {
-    fact.pausedMs = entry.atMs;
-    fact.overLimit = null;
-  }
-  if (entry.state === 'NEED_SCHEDULE') fact.pausedMs = null;
-  if (entry.state === 'STOPPED' || entry.state === 'CANCELLED') fact.endedMs = entry.atMs;
 }
 
 const MAPS = [

@@ -7,22 +7,19 @@
 import { createActor, fromPromise } from 'xstate';
 import { assert } from '../../base/assert.ts';
 import { LoadError, toErrorData } from '../../base/errors.ts';
-import { randomUuid } from '../../base/random.ts';
 import { type JobContext, routineLoadJobMachine } from '../../machines/routine-load-job.ts';
-import {
-  routineLoadTaskMachine,
-  type TaskContext,
-  type TaskResult,
-} from '../../machines/routine-load-task.ts';
+import type { TaskResult } from '../../machines/routine-load-task.ts';
 import type { Bus } from '../../protocol/bus.types.ts';
 import { commitIntervalMs, restMs } from './commit-interval.ts';
 import type { FeKernel, TaskView } from './fe.types.ts';
 import type { FeCore } from './fe-core.ts';
 import type { FeEntry, JobFact, JobReason, JobState } from './fe-facts.ts';
 import { FreshnessMeter, type FreshnessView } from './freshness.ts';
+import { startPositions } from './job-positions.ts';
 import { clears, reasonOf, retryDelayMs } from './job-reasons.ts';
 import { JobWatch, LOOK_TIMEOUT_MS } from './job-watch.ts';
 import type { LiveJob, LiveTask } from './live-jobs.types.ts';
+import { createLiveTask, type TaskStart } from './live-task.ts';
 import type { Nodes } from './nodes.ts';
 import { TaskAttempts } from './task-attempts.ts';
 import type { Txns } from './txns.ts';
@@ -286,29 +283,7 @@ export class Jobs {
         LOOK_TIMEOUT_MS,
       );
       if (signal.aborted) return;
-      const partitions = [...(source.pinned ?? look.partitions)].sort((a, b) => a - b);
-      const unknown = partitions.find((partition) => !look.partitions.includes(partition));
-      if (unknown !== undefined) {
-        throw new LoadError(
-          'KAFKA_UNKNOWN_PARTITION',
-          `there is an invalid custom partition: ${unknown} for topic: ${source.topic}`,
-        );
-      }
-      const progress: Record<string, string> = {};
-      for (const partition of partitions) {
-        const key = String(partition);
-        // A partition found later begins at the beginning: nothing of it is lost (routine-load.md 4.7).
-        const later = fact.partitions.length > 0 && !fact.partitions.includes(partition);
-        const start =
-          fact.progress[key] ?? source.defaultOffset ?? (later ? 'OFFSET_BEGINNING' : 'OFFSET_END');
-        const symbol = start === 'OFFSET_BEGINNING' ? look.beginning : look.end;
-        const known = start.startsWith('OFFSET_') ? symbol[key] : start;
-        if (known === undefined)
-          throw new LoadError('KAFKA_LEADER', `partition ${key} has no offsets`, {
-            transient: true,
-          });
-        progress[key] = known;
-      }
+      const { partitions, progress } = startPositions(fact, look);
       const n = this.#concurrency(fact, partitions.length);
       if (n <= 0) throw new LoadError('NO_BACKEND', 'no BE is alive', { transient: true });
       if (this.#core.journal.head.jobs.get(jobId)?.epoch !== epoch) return;
@@ -400,81 +375,23 @@ export class Jobs {
   }
 
   #startTask(live: LiveJob, start: TaskStart): void {
-    const { clock, random } = this.#core;
-    const { partitions, epoch, delayMs = 0, message = null, preferred = null } = start;
     const { maxBatchIntervalS } = this.#fact(live.jobId).definition.properties;
-    const taskId = randomUuid(random);
-    let slot: { beId: string; incarnation: string } | null = null;
-    /** Looked at once the machine is where its action says. */
-    let isDue = false;
-    const free = () => {
-      if (slot !== null) this.#nodes.freeSlot(slot);
-      slot = null;
-    };
-    const task: LiveTask = {
-      taskId,
-      epoch,
-      partitions,
-      createdMs: clock.now(),
-      abort: new AbortController(),
-      lastScheduledMs: null,
-      executeStartMs: null,
-      txnId: -1,
-      txnStatus: 'UNKNOWN',
-      beId: null,
-      empties: start.empties ?? 0,
-      actor: createActor(
-        routineLoadTaskMachine.provide({
-          actors: {
-            takeSlot: fromPromise<{ beId: string; incarnation: string }, TaskContext>(async () => {
-              slot = this.#nodes.takeSlot(
-                this.#kernel.configNumber('max_routine_load_task_num_per_be'),
-                preferred,
-              );
-              return slot;
-            }),
-            run: fromPromise<TaskResult, TaskContext>(async ({ input }) => {
-              assert(input.slot !== null, 'K2: a task runs with a slot');
-              return this.#attempts.run(live, task, input.slot);
-            }),
-          },
-          actions: {
-            freeSlot: free,
-            schedule: () => {
-              isDue = true;
-            },
-          },
-        }),
-        {
-          id: `routine-load-task.${taskId}`,
-          clock,
-          input: {
-            taskId,
-            jobId: live.jobId,
-            partitions,
-            delayMs,
-            message,
-            intervalMs: maxBatchIntervalS * 1000,
-          },
-        },
-      ),
-    };
-    task.abort.signal.addEventListener('abort', free, { once: true });
-    live.tasks.set(taskId, task);
-    task.actor.subscribe({
-      next: ({ value }) => {
-        if (value === 'queued') this.#queued.add(task);
+    const task = createLiveTask({
+      jobId: live.jobId,
+      intervalMs: maxBatchIntervalS * 1000,
+      start,
+      core: this.#core,
+      nodes: this.#nodes,
+      slotsMax: () => this.#kernel.configNumber('max_routine_load_task_num_per_be'),
+      run: (task, slot) => this.#attempts.run(live, task, slot),
+      due: (task) => this.#watch.wake(live, task),
+      queued: (task, isQueued) => {
+        if (isQueued) this.#queued.add(task);
         else this.#queued.delete(task);
-        if (!isDue) return;
-        isDue = false;
-        this.#watch.wake(live, task);
       },
-      complete: () => {
-        this.#queued.delete(task);
-        const result = task.actor.getSnapshot().output ?? { kind: 'dropped' as const };
-        this.#inBackground(this.#taskEnded(live, task, result));
-      },
+      ended: (task, result) => this.#inBackground(this.#taskEnded(live, task, result)),
     });
+    live.tasks.set(task.taskId, task);
     task.actor.start();
     this.#watch.sync(live);
   }
@@ -525,13 +442,4 @@ export class Jobs {
     const { partitions, epoch, beId: preferred } = task;
     this.#startTask(live, { ...start, partitions, epoch, preferred });
   }
-}
-
-interface TaskStart {
-  readonly partitions: readonly number[];
-  readonly epoch: number;
-  readonly delayMs?: number;
-  readonly message?: string | null;
-  readonly preferred?: string | null;
-  readonly empties?: number;
 }

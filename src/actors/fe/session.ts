@@ -29,13 +29,12 @@ import {
   createRoutineLoad,
 } from '../../sql/statements/routine-load.ts';
 import { timeText } from '../../sql/statements/show-routine-load.ts';
-import { variablesOf } from '../../sql/walk.ts';
 import { dbIdOf, SYSTEM_DB, tableOf } from './catalog.ts';
 import { checkConfig } from './config-items.ts';
 import type { FeKernel, QueryTableRequest } from './fe.types.ts';
 import type { TableFact } from './fe-facts.ts';
 import type { Processes } from './session.types.ts';
-import { DEFAULT_ZONE, VARIABLES } from './session-variables.ts';
+import { DEFAULT_ZONE, SessionVariables } from './session-variables.ts';
 import { runShow } from './show.ts';
 import { type SystemTable, systemTable } from './system-tables.ts';
 
@@ -60,14 +59,14 @@ class FeSession implements Session {
   readonly #kernel: FeKernel;
   readonly #info: ConnectionInfo;
   readonly #options: SessionHostOptions;
-  readonly #variables = new Map<string, string>();
-  readonly #userVariables = new Map<string, Value>();
+  readonly #variables: SessionVariables;
   #db: string | undefined;
 
   constructor(kernel: FeKernel, info: ConnectionInfo, options: SessionHostOptions) {
     this.#kernel = kernel;
     this.#info = info;
     this.#options = options;
+    this.#variables = new SessionVariables(options.version);
   }
 
   get db(): string | undefined {
@@ -99,20 +98,13 @@ class FeSession implements Session {
   }
 
   reset(): void {
-    this.#variables.clear();
-    this.#userVariables.clear();
+    this.#variables.reset();
   }
 
   close(): void {}
 
   get #timezone(): string {
-    return this.#variable('time_zone') ?? DEFAULT_ZONE;
-  }
-
-  #variable(name: string): string | undefined {
-    if (name === 'version') return this.#options.version;
-    if (name === 'version_comment') return `millrace, StarRocks version 3.3.0`;
-    return this.#variables.get(name) ?? VARIABLES[name];
+    return this.#variables.get('time_zone') ?? DEFAULT_ZONE;
   }
 
   #dbId(name: string | undefined): number {
@@ -128,32 +120,14 @@ class FeSession implements Session {
       currentUser: `'${this.#info.user}'@'%'`,
       connectionId: this.#info.connectionId,
       ...(this.#db === undefined ? {} : { currentDb: this.#db }),
-      variables: select === undefined ? {} : this.#variableValues(select),
+      variables: select === undefined ? {} : this.#variables.namedIn(select),
     };
-  }
-
-  #variableNames(): string[] {
-    const own = ['version', 'version_comment'];
-    return [...new Set([...Object.keys(VARIABLES), ...this.#variables.keys(), ...own])].sort();
-  }
-
-  /** For `@x` and `@@x` beside columns: a BE evaluates them. Those alone that the statement names. */
-  #variableValues(select: Select): Record<string, string | number | null> {
-    const wanted = new Set(variablesOf(select));
-    if (wanted.size === 0) return {};
-    const all = [
-      ...this.#variableNames().map((name) => [`@@${name}`, this.#variable(name) ?? null] as const),
-      ...[...this.#userVariables].map(
-        ([name, value]) => [`@${name.toLowerCase()}`, plain(value)] as const,
-      ),
-    ];
-    return Object.fromEntries(all.filter(([name]) => wanted.has(name)));
   }
 
   #scope(): EvalScope {
     return {
       variable: (scope, name) =>
-        scope === 'user' ? (this.#userVariables.get(name) ?? null) : this.#variable(name),
+        scope === 'user' ? this.#variables.user(name) : this.#variables.get(name),
       call: (name) => {
         switch (name) {
           case 'database':
@@ -259,8 +233,8 @@ class FeSession implements Session {
       timezone: this.#timezone,
       user: this.#info.user,
       version: this.#options.version,
-      variable: (name: string) => this.#variable(name),
-      variableNames: () => this.#variableNames(),
+      variable: (name: string) => this.#variables.get(name),
+      variableNames: () => this.#variables.names(),
       processes: () => this.#options.processes.list(),
     };
     return runShow(session, statement);
@@ -271,21 +245,10 @@ class FeSession implements Session {
     throw new LoadError('UNKNOWN_THREAD', `Unknown thread id: ${id}`, { errno: 1094 });
   }
 
-  #set(item: { scope: string; name: string; value: Expr | undefined }): void {
-    if (item.scope === 'user') {
-      this.#userVariables.set(
-        item.name,
-        item.value === undefined ? null : evalExpr(item.value, this.#scope()),
-      );
-      return;
-    }
-    if (VARIABLES[item.name] === undefined) {
-      throw new LoadError('UNKNOWN_VARIABLE', `Unknown system variable '${item.name}'`, {
-        errno: 1193,
-      });
-    }
-    if (item.value === undefined) this.#variables.delete(item.name);
-    else this.#variables.set(item.name, String(evalExpr(item.value, this.#scope()) ?? ''));
+  #set({ scope, name, value: expr }: { scope: string; name: string; value: Expr | undefined }) {
+    const value = expr === undefined ? undefined : evalExpr(expr, this.#scope());
+    if (scope === 'user') this.#variables.setUser(name, value ?? null);
+    else this.#variables.set(name, value === undefined ? undefined : String(value ?? ''));
   }
 
   async #select(select: Select, signal: AbortSignal): Promise<StatementResult> {
@@ -376,7 +339,9 @@ class FeSession implements Session {
         sqlState: '42S22',
       });
     }
-    const strict = !/^(?:false|off|0)$/i.test(this.#variable('enable_insert_strict') ?? 'true');
+    const strict = !/^(?:false|off|0)$/i.test(
+      this.#variables.get('enable_insert_strict') ?? 'true',
+    );
     const base = {
       dbId: fact.dbId,
       tableId: fact.tableId,
@@ -398,7 +363,7 @@ class FeSession implements Session {
 
   /** documents.md Q17. */
   #insertTimeoutMs(): number {
-    const seconds = Number(this.#variable('insert_timeout'));
+    const seconds = Number(this.#variables.get('insert_timeout'));
     return (Number.isFinite(seconds) && seconds > 0 ? seconds : 14_400) * 1000;
   }
 
@@ -449,11 +414,4 @@ function valueText(value: Value): string | null {
   if (value === null) return null;
   if (typeof value === 'boolean') return value ? '1' : '0';
   return String(value);
-}
-
-/** As a message carries it; whole numbers beyond a double's go as texts. */
-function plain(value: Value): string | number | null {
-  if (typeof value === 'boolean') return Number(value);
-  if (typeof value !== 'bigint') return value;
-  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }

@@ -156,7 +156,7 @@ export function readJobProperties(
   const given = new Map(properties.map(({ key, value }) => [key.toLowerCase(), value]));
   for (const [key, value] of given) {
     if (key === 'task_consume_second' || key === 'task_timeout_second') continue;
-    const read = READERS[key];
+    const read = Object.hasOwn(READERS, key) ? READERS[key] : undefined;
     if (read === undefined || (alter && FIXED.has(key))) throw bad(`${key} is invalid property`);
     read(draft, value);
   }
@@ -210,13 +210,15 @@ export function readKafkaSource(
   before?: KafkaSource,
 ): ReadSource {
   const given = new Map(properties.map(({ key, value }) => [key, value]));
-  const custom: Record<string, string> = { ...before?.custom };
+  const named: [string, string][] = [];
   for (const [key, value] of given) {
     if (SOURCE_KEYS.has(key)) continue;
     if (!key.startsWith('property.')) throw bad(`${key} is invalid kafka custom property`);
     if (key === 'property.') throw bad('kafka property value could not be a empty string');
-    custom[key.slice('property.'.length)] = value;
+    named.push([key.slice('property.'.length), value]);
   }
+  // By entries, as a name may be one that objects have.
+  const custom = Object.fromEntries([...Object.entries(before?.custom ?? {}), ...named]);
   custom['group.id'] ??= groupId;
   const brokers = given.get('kafka_broker_list');
   const topic = given.get('kafka_topic')?.replaceAll(/\s/g, '');
