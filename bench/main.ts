@@ -2,7 +2,8 @@
  * Measurements beside a peer in the same run, on a real Kafka. Never part of a test.
  *
  *   npm run bench -- routine-load [--rows N] [--format json|csv] [--rounds N] [--partitions N] [--be N]
- *                                 [--variant plain|columns|aggregate] [--compression none|lz4|zstd] [--no-python]
+ *                                 [--variant plain|columns|aggregate | --beside-rows N] [--compression none|lz4|zstd]
+ *                                 [--no-python]
  *   npm run bench -- freshness    [--rate N] [--seconds N] [--format json|csv]
  *   npm run bench -- idle         [--jobs N] [--seconds N] [--rounds N]
  *   npm run bench -- recovery     [--entries N] [--rounds N]
@@ -33,6 +34,7 @@ const { values, positionals } = parseArgs({
     be: { type: 'string' },
     variant: { type: 'string', default: 'plain' },
     compression: { type: 'string', default: 'none' },
+    'beside-rows': { type: 'string', default: '0' },
     python: { type: 'boolean', default: true },
     rate: { type: 'string', default: '20000' },
     seconds: { type: 'string', default: '60' },
@@ -74,6 +76,7 @@ const benches: Readonly<Record<string, () => { name: string; result: Promise<obj
         be,
         compression,
         variant,
+        besideRows: whole(values['beside-rows'], 0),
         python,
         say,
       }),

@@ -31,12 +31,15 @@ export interface RoutineLoadBench {
   readonly be: number;
   readonly compression: BenchCodec;
   readonly variant: VariantName;
+  /** Rows of another topic of the plain variant, loaded in the same rounds; 0: none. */
+  readonly besideRows: number;
   readonly python: boolean;
   readonly say: (text: string) => void;
 }
 
 interface Run {
   readonly topic: string;
+  readonly rows: number;
   readonly variant: VariantName;
 }
 
@@ -66,10 +69,9 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
   let server: Millrace | undefined;
   try {
     const python = options.python ? await pythonPeer(say) : null;
-    const isPlain = options.variant === 'plain' && compression === 'none';
-    const plain: Run = { topic: 'plain', variant: 'plain' };
-    const other: Run | null = isPlain ? null : { topic: 'other', variant: options.variant };
-    const fill = async ({ topic, variant }: Run, codec: BenchCodec) => {
+    const plain: Run = { topic: 'plain', variant: 'plain', rows };
+    const other = otherRun(options);
+    const fill = async ({ topic, variant, rows }: Run, codec: BenchCodec) => {
       const { value } = variants[variant];
       const { bootstrap } = kafka;
       const bytes = await fillTopic({
@@ -113,7 +115,7 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
         `round ${i}: ${rate(loaded.rowsPerSecond)}` +
           (beside === null
             ? ''
-            : `, ${other?.variant} ${compression} ${rate(beside.rowsPerSecond)}`) +
+            : `, ${other?.variant} ${compression} ${other?.rows} ${rate(beside.rowsPerSecond)}`) +
           `, kafkajs ${rate(kafkajs)}` +
           (peer === null ? '' : `, Python ${rate(rows / peer.seconds)}`),
       );
@@ -149,6 +151,7 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
         ...(others.length === 0
           ? {}
           : {
+              variantRows: other?.rows,
               variantRowsPerSecond: Math.round(median(others)),
               shareOfPlain: round(
                 median(
@@ -164,7 +167,9 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
       peakRssWithChecksMiB: await peakRssMiB(server.pid),
       bytesPerMessage: {
         plain: Math.round(bytes.plain / rows),
-        ...(bytes.other === null ? {} : { variant: Math.round(bytes.other / rows) }),
+        ...(bytes.other === null
+          ? {}
+          : { variant: Math.round(bytes.other / (other?.rows ?? rows)) }),
       },
       breakdown:
         (last?.other ?? last?.plain) === undefined ? null : shown(last?.other ?? last!.plain),
@@ -177,6 +182,13 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
               variant: Math.round(one.other.rowsPerSecond),
               variantStolenShare: one.other.stolenShare,
             }),
+        // Of the whole process: what a slower minute of the machine changes less than the rate.
+        cpuNsPerRow: {
+          plain: Math.round((1e9 * one.plain.millrace.cpuSeconds) / rows),
+          ...(one.other === null || other === null
+            ? {}
+            : { variant: Math.round((1e9 * one.other.millrace.cpuSeconds) / other.rows) }),
+        },
         kafkajs: Math.round(one.kafkajs),
         python: one.python,
       })),
@@ -208,6 +220,13 @@ function shown({ seconds, millrace, kafkaCpuSeconds, statistic }: Loaded): objec
   return { seconds: round(seconds), ...millrace, kafkaCpuSeconds, statistic };
 }
 
+/** What is compared with the plain run of all rows. */
+function otherRun({ variant, compression, besideRows, rows }: RoutineLoadBench): Run | null {
+  if (besideRows > 0) return { topic: 'other', variant: 'plain', rows: besideRows };
+  if (variant === 'plain' && compression === 'none') return null;
+  return { topic: 'other', variant, rows };
+}
+
 async function kafkaUsage(kafka: KafkaHandle): Promise<number> {
   const pids = kafka.brokers.flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
   const all = await Promise.all(pids.map((pid) => usageOf(pid)));
@@ -218,8 +237,8 @@ async function kafkaUsage(kafka: KafkaHandle): Promise<number> {
 async function load(
   server: Millrace,
   kafka: KafkaHandle,
-  { rows, format }: RoutineLoadBench,
-  { topic, variant: name }: Run,
+  { format }: RoutineLoadBench,
+  { topic, variant: name, rows }: Run,
   i: number,
 ): Promise<Loaded> {
   const variant = variants[name];
