@@ -45,7 +45,8 @@ export interface OpenProducer {
 }
 
 /**
- * One batch per partition, with a connection of its own. For a stream of batches: `openProducer`.
+ * One batch per partition, with a connection of its own, written once however slow the broker is to answer (unless `acks` is not
+ * all). For a stream of batches: `openProducer`.
  * With `transactional` the markers are in the log when this returns.
  */
 export async function produce(
@@ -55,7 +56,8 @@ export async function produce(
   options: ProduceOptions = {},
 ): Promise<readonly Written[]> {
   if (options.transactional === undefined) {
-    const producer = await openProducer(bootstrap, options);
+    const idempotent = (options.acks ?? -1) === -1;
+    const producer = await openProducer(bootstrap, { ...options, idempotent });
     try {
       return await producer.send(topic, messages);
     } finally {

@@ -22,7 +22,7 @@ async function withAdmin<T>(bootstrap: string, work: (admin: Admin) => Promise<T
 }
 
 /**
- * Returns when every partition has a leader. `configs` are Kafka's, e.g.
+ * Returns when every broker that answers knows a leader of every partition. `configs` are Kafka's, e.g.
  * `{ 'cleanup.policy': 'compact', 'min.insync.replicas': '1' }`; by default each broker has a copy.
  */
 export async function createTopic(
@@ -43,8 +43,8 @@ export async function createTopic(
         },
       ],
     });
-    await untilLed(admin, topic, partitions);
   });
+  await untilKnown(bootstrap, topic, partitions);
 }
 
 export async function deleteTopic(bootstrap: string, topic: string): Promise<void> {
@@ -59,8 +59,8 @@ export async function addPartitions(
 ): Promise<void> {
   await withAdmin(bootstrap, async (admin) => {
     await admin.createPartitions({ topicPartitions: [{ topic, count: total }] });
-    await untilLed(admin, topic, total);
   });
+  await untilKnown(bootstrap, topic, total);
 }
 
 /** Removes what lies before these offsets, by partition; -1 removes all there is. */
@@ -153,6 +153,23 @@ async function describe(admin: Admin, topic: string): Promise<PartitionState[]> 
       ...{ partition: partitionId, leader, replicas, inSync: isr },
     }))
     .sort((a, b) => a.partition - b.partition);
+}
+
+/** A client asks any broker, and one may hear of a topic later than the others. */
+async function untilKnown(bootstrap: string, topic: string, partitions: number): Promise<void> {
+  for (const broker of bootstrap.split(',')) {
+    const admin = kafkaClient(broker).admin();
+    try {
+      await admin.connect();
+    } catch {
+      continue; // Not there: it knows nothing.
+    }
+    try {
+      await untilLed(admin, topic, partitions);
+    } finally {
+      await admin.disconnect();
+    }
+  }
 }
 
 async function untilLed(admin: Admin, topic: string, partitions: number): Promise<void> {
