@@ -34,7 +34,7 @@ interface Sent {
   readonly atMs: number;
 }
 
-/** Every tick a batch to one partition after the other, from id 1 on; `sent` grows while it goes on. Gives the last id. */
+/** Every tick a batch to one partition after the other, from id 1 on; `sent` grows while it goes on. Gives how many there are then, with id 0. */
 async function produceSteadily(
   bootstrap: string,
   topic: string,

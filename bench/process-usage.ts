@@ -1,6 +1,7 @@
 /** CPU and memory of a process and its threads, and what others took of the machine, from /proc; Linux only. */
 import { readdir, readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { round } from './report.ts';
 
 export interface Usage {
   readonly cpuSeconds: number;
@@ -66,6 +67,6 @@ export async function watchStolen(): Promise<() => Promise<number>> {
   const before = await stolenSeconds();
   return async () => {
     const seconds = ((performance.now() - fromMs) / 1_000) * availableParallelism();
-    return Math.round((((await stolenSeconds()) - before) / seconds) * 1_000) / 1_000;
+    return round(((await stolenSeconds()) - before) / seconds, 3);
   };
 }

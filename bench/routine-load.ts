@@ -54,6 +54,8 @@ interface Loaded {
   readonly rowsPerSecond: number;
   readonly seconds: number;
   readonly millrace: Usage;
+  /** Of the whole process: what a slower minute of the machine changes less than the rate. */
+  readonly cpuNsPerRow: number;
   readonly kafkaCpuSeconds: number;
   /** Of all cores while it ran. */
   readonly stolenShare: number;
@@ -82,12 +84,13 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
         codec,
         value: (id) => value(format, id),
       });
-      say(`${rows} messages are in topic "${topic}", ${Math.round(bytes / rows)} bytes each`);
-      return bytes;
+      const each = Math.round(bytes / rows);
+      say(`${rows} messages are in topic "${topic}", ${each} bytes each`);
+      return each;
     };
-    const bytes = {
+    const bytesPerMessage = {
       plain: await fill(plain, 'none'),
-      other: other === null ? null : await fill(other, compression),
+      ...(other === null ? {} : { variant: await fill(other, compression) }),
     };
     server = await startMillrace({ be: options.be });
     await server.query('CREATE DATABASE d');
@@ -165,12 +168,7 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
       // The mark only ever rises: before any check there is the first load alone.
       peakRssMiB: rounds[0]?.plain.peakRssMiB,
       peakRssWithChecksMiB: await peakRssMiB(server.pid),
-      bytesPerMessage: {
-        plain: Math.round(bytes.plain / rows),
-        ...(bytes.other === null
-          ? {}
-          : { variant: Math.round(bytes.other / (other?.rows ?? rows)) }),
-      },
+      bytesPerMessage,
       breakdown:
         (last?.other ?? last?.plain) === undefined ? null : shown(last?.other ?? last!.plain),
       rounds: rounds.map((one) => ({
@@ -182,12 +180,9 @@ export async function benchRoutineLoad(options: RoutineLoadBench): Promise<objec
               variant: Math.round(one.other.rowsPerSecond),
               variantStolenShare: one.other.stolenShare,
             }),
-        // Of the whole process: what a slower minute of the machine changes less than the rate.
         cpuNsPerRow: {
-          plain: Math.round((1e9 * one.plain.millrace.cpuSeconds) / rows),
-          ...(one.other === null || other === null
-            ? {}
-            : { variant: Math.round((1e9 * one.other.millrace.cpuSeconds) / other.rows) }),
+          plain: one.plain.cpuNsPerRow,
+          ...(one.other === null ? {} : { variant: one.other.cpuNsPerRow }),
         },
         kafkajs: Math.round(one.kafkajs),
         python: one.python,
@@ -301,6 +296,7 @@ async function load(
     rowsPerSecond,
     seconds,
     millrace,
+    cpuNsPerRow: Math.round((1e9 * millrace.cpuSeconds) / rows),
     kafkaCpuSeconds,
     stolenShare,
     shows,

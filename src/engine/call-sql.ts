@@ -244,13 +244,14 @@ function localSql(seconds: string, zone: string): string {
 /** As above, from 1970 on and NULL elsewhere: one CASE, as nested ones are evaluated one by one for every row. */
 function localMomentSql(seconds: string, zone: string): string {
   const known = steadyOffset(zone);
-  const calendar = calendarSql(seconds, zone);
-  if (known === undefined)
-    return `CASE WHEN ${seconds} BETWEEN 0 AND ${UNIX_MAX} THEN ${calendar} END`;
-  const since = Math.max(0, Math.ceil(known.sinceMs / 1000));
-  const added = `WHEN ${seconds} BETWEEN ${since} AND ${UNIX_MAX} THEN ${addedSql(seconds, known)}`;
-  if (since === 0) return `CASE ${added} END`;
-  return `CASE ${added} WHEN ${seconds} BETWEEN 0 AND ${since - 1} THEN ${calendar} END`;
+  const when = (from: number, to: number, sql: string) =>
+    `WHEN ${seconds} BETWEEN ${from} AND ${to} THEN ${sql}`;
+  const since = known === undefined ? UNIX_MAX + 1 : Math.max(0, Math.ceil(known.sinceMs / 1000));
+  const arms = [
+    ...(known === undefined ? [] : [when(since, UNIX_MAX, addedSql(seconds, known))]),
+    ...(since === 0 ? [] : [when(0, since - 1, calendarSql(seconds, zone))]),
+  ];
+  return `CASE ${arms.join(' ')} END`;
 }
 
 const calendarSql = (seconds: string, zone: string): string =>

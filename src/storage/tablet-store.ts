@@ -446,8 +446,10 @@ class BeTabletStore implements TabletStore {
   }
 
   async close(): Promise<void> {
+    // From here on no round of it begins, also not behind the compaction.
+    const collected = this.#used.close();
     await this.#compacting?.catch(() => {});
-    await this.#used.close();
+    await collected;
     await Promise.all([...this.#staging.values()].map(({ done }) => done.catch(() => {})));
     await this.#journal.close();
   }

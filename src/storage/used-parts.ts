@@ -1,5 +1,6 @@
 /** Which parts a snapshot reads, who reads them now, and the end of those that nobody wants any more. */
 import type { Log } from '../base/log.ts';
+import type { PartInput } from '../engine/engine.types.ts';
 import { type BeEntry, type BeState, EMPTY_VERSION, type PartFact } from './be-facts.ts';
 import type { Journal } from './journal.types.ts';
 import type { PartFiles } from './part-files.ts';
@@ -9,7 +10,7 @@ import { tabletDamaged, versionGone, versionNotYet } from './tablet-errors.ts';
 /** A part, and the tablets whose rows are wanted of it: each by the version that made its rows visible. */
 export interface WantedPart {
   readonly fact: PartFact;
-  readonly tablets: { tabletId: number; version: number; rows: number }[];
+  readonly tablets: PartInput['tablets'][number][];
 }
 
 /** By part id. Throws TABLET_DAMAGED, and what is said where a version is not yet, or no longer, there. */

@@ -157,19 +157,19 @@ async function describe(admin: Admin, topic: string): Promise<PartitionState[]> 
 
 /** A client asks any broker, and one may hear of a topic later than the others. */
 async function untilKnown(bootstrap: string, topic: string, partitions: number): Promise<void> {
+  let reached = 0;
   for (const broker of bootstrap.split(',')) {
-    const admin = kafkaClient(broker).admin();
-    try {
-      await admin.connect();
-    } catch {
-      continue; // Not there: it knows nothing.
-    }
-    try {
-      await untilLed(admin, topic, partitions);
-    } finally {
-      await admin.disconnect();
-    }
+    const before = reached;
+    const known = withAdmin(broker, (admin) => {
+      reached += 1;
+      return untilLed(admin, topic, partitions);
+    });
+    await known.catch((error: unknown) => {
+      // One that is not there knows nothing.
+      if (reached > before) throw error;
+    });
   }
+  if (reached === 0) throw new Error(`no broker of ${bootstrap} tells of topic "${topic}"`);
 }
 
 async function untilLed(admin: Admin, topic: string, partitions: number): Promise<void> {

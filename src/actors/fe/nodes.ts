@@ -24,6 +24,7 @@ import { type PresentNodes, Registrations, type Replayed } from './registrations
 const BEATS_LOST_MIN = 2;
 const PROBE_MS = 60_000;
 const CLAIM_MS = 5_000;
+
 /** `backends`: one came, went, or is another process; `slot`: one has a free slot again. */
 export type NodesChange = 'backends' | 'slot';
 
@@ -191,8 +192,7 @@ export class Nodes implements PresentNodes {
     const node = this.#nodes.get(request.beId);
     const known =
       node !== undefined &&
-      node.actor.getSnapshot().value === 'alive' &&
-      node.actor.getSnapshot().context.incarnation === request.incarnation &&
+      this.aliveAs(request.beId) === request.incarnation &&
       request.epoch === journal.durable.epoch;
     if (known) {
       node.lastBeatMs = clock.now();
